@@ -1,0 +1,1 @@
+"""Bias, dark and bad-pixel reference files of JWST NIRSpec."""
