@@ -1,0 +1,469 @@
+"""Compiled two-point difference test, a tile of pixels at a time.
+
+Types follow stcal 1.20 to the bit: ramp, gain and read noise are multiplied in float32, differences
+are taken in float32 and used in float64.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nrsdark_xr.calibration._compile import kernel
+from nrsdark_xr.detector import DQ
+
+_JUMP = np.uint8(DQ.JUMP_DET)
+_BAD = np.uint8(DQ.DO_NOT_USE | DQ.SATURATED)
+_TILE = 64
+"""Pixels of a row that are worked on together: a ramp of 200 groups stays in the level-1 cache."""
+_NAN = np.float32(np.nan)
+_ROUNDING = 1.0 - 1e-12
+"""A product of two float64 is off by less than this from the quotient that decides."""
+
+
+@kernel
+def clear_redundant_jumps(groupdq: NDArray[Any]) -> NDArray[Any]:
+    """Copy `groupdq` without JUMP_DET where DO_NOT_USE or SATURATED is set."""
+    cleared = np.empty_like(groupdq)
+    source = groupdq.reshape(-1)
+    target = cleared.reshape(-1)
+    for i in range(source.size):
+        flags = source[i]
+        target[i] = flags & ~_JUMP if flags & _BAD else flags
+    return cleared
+
+
+@kernel
+def find_jumps(
+    ramp: NDArray[Any],
+    groupdq: NDArray[Any],
+    gain: NDArray[Any],
+    readnoise: NDArray[Any],
+    n_frames: int,
+    thresholds: tuple[float, float, float],
+    neighbours: tuple[float, float],
+    single_pass: bool,
+    cleared: NDArray[Any],
+    negative_jumps: NDArray[Any],
+) -> None:
+    """Set JUMP_DET in `cleared` and count in `negative_jumps`, both in place.
+
+    Parameters
+    ----------
+    ramp, groupdq : ndarray, shape (integration, group, y, x)
+    gain, readnoise : ndarray of float32, shape (y, x)
+    n_frames : int
+    thresholds : (float, float, float)
+        Sigma for more than three, three, and two usable differences.
+    neighbours : (float, float)
+        Smallest and largest jump, in sigma, that flags its neighbours; (inf, -inf) for none.
+    single_pass : bool
+        All jumps at once, else one after the other.
+    cleared : ndarray of uint8, shape (integration, group, y, x)
+        `groupdq` after `clear_redundant_jumps`.
+    negative_jumps : ndarray of uint16, shape (integration, y, x)
+    """
+    n_integrations, n_groups, n_rows, n_columns = ramp.shape
+    n_differences = n_groups - 1
+    total = n_integrations * n_differences
+    differences = np.empty((total, _TILE), np.float32)
+    found = np.zeros((total, _TILE), np.bool_)
+    current = np.empty(_TILE, np.float32)
+    previous = np.empty(_TILE, np.float32)
+    tile_gain = np.empty(_TILE, np.float32)
+    noise = np.empty(_TILE, np.float64)
+    scale = np.empty(_TILE, np.float32)
+    medians = np.empty(_TILE, np.float64)
+    sigmas = np.empty(_TILE, np.float64)
+    floats = np.empty((8, _TILE), np.float32)
+    counts = np.empty((6, _TILE), np.int32)
+    scratch = np.empty((3, total), np.float64)
+    lowest, highest = neighbours
+    least = thresholds[0] if thresholds[0] < lowest else lowest
+    for y in range(n_rows):
+        for start in range(0, n_columns, _TILE):
+            size = min(_TILE, n_columns - start)
+            for p in range(size):
+                tile_gain[p] = gain[y, start + p]
+                electrons = readnoise[y, start + p] * tile_gain[p]
+                squared = electrons * electrons
+                noise[p] = np.float64(squared) / n_frames
+                scale[p] = np.abs(electrons)
+            for i in range(n_integrations):
+                for g in range(n_groups):
+                    _load(ramp[i, g, y], groupdq[i, g, y], start, size, tile_gain, current)
+                    if g > 0:
+                        _subtract(current, previous, size, differences[i * n_differences + g - 1])
+                    current, previous = previous, current
+            tile_medians(differences, size, scale, medians, floats, counts)
+            for p in range(size):
+                sigma = np.sqrt(np.abs(medians[p]) + noise[p])
+                sigmas[p] = sigma if sigma != 0.0 else np.nan
+            if not single_pass:
+                found[:] = False
+                for p in range(size):
+                    _one_by_one(differences[:, p], noise[p], thresholds, found[:, p], scratch)
+            for i in range(n_integrations):
+                for g in range(1, n_groups):
+                    row = differences[i * n_differences + g - 1]
+                    if not single_pass or _any_above(row, size, medians, sigmas, least):
+                        _flag(
+                            row,
+                            found[i * n_differences + g - 1],
+                            single_pass,
+                            size,
+                            medians,
+                            sigmas,
+                            thresholds[0],
+                            lowest,
+                            highest,
+                            groupdq[i, g],
+                            cleared[i, g],
+                            negative_jumps[i],
+                            y,
+                            start,
+                        )
+
+
+@kernel
+def _load(
+    ramp: NDArray[Any],
+    flags: NDArray[Any],
+    start: int,
+    size: int,
+    gain: NDArray[Any],
+    electrons: NDArray[Any],
+) -> None:
+    """Electrons of one group of a tile, NaN where it cannot be used."""
+    for p in range(size):
+        value = ramp[start + p] * gain[p]
+        electrons[p] = _NAN if flags[start + p] & _BAD else value
+
+
+@kernel
+def _subtract(
+    current: NDArray[Any], previous: NDArray[Any], size: int, difference: NDArray[Any]
+) -> None:
+    for p in range(size):
+        difference[p] = current[p] - previous[p]
+
+
+@kernel
+def _any_above(
+    difference: NDArray[Any],
+    size: int,
+    medians: NDArray[Any],
+    sigmas: NDArray[Any],
+    least: float,
+) -> bool:
+    """Whether a pixel of the tile may differ from its median by more than `least` sigma."""
+    limit = least * _ROUNDING
+    n = 0
+    for p in range(size):
+        n += np.abs(np.float64(difference[p]) - medians[p]) > limit * sigmas[p]
+    return n > 0
+
+
+@kernel
+def _flag(
+    difference: NDArray[Any],
+    found: NDArray[Any],
+    single_pass: bool,
+    size: int,
+    medians: NDArray[Any],
+    sigmas: NDArray[Any],
+    threshold: float,
+    lowest: float,
+    highest: float,
+    groupdq: NDArray[Any],
+    cleared: NDArray[Any],
+    negative_jumps: NDArray[Any],
+    y: int,
+    start: int,
+) -> None:
+    """Flag the jumps of one group of a tile, and their neighbours."""
+    n_rows, n_columns = cleared.shape
+    for p in range(size):
+        x = start + p
+        departure = np.float64(difference[p]) - medians[p]
+        ratio = np.abs(departure) / sigmas[p]
+        jump = ratio > threshold and np.isfinite(difference[p]) if single_pass else found[p]
+        if jump:
+            cleared[y, x] |= _JUMP
+            if departure < 0.0:
+                negative_jumps[y, x] += 1
+        elif not groupdq[y, x] & _JUMP:
+            continue
+        if ratio > lowest and ratio < highest:
+            if y > 0:
+                _flag_good(cleared, y - 1, x)
+            if y < n_rows - 1:
+                _flag_good(cleared, y + 1, x)
+            if x > 0:
+                _flag_good(cleared, y, x - 1)
+            if x < n_columns - 1:
+                _flag_good(cleared, y, x + 1)
+
+
+@kernel
+def _flag_good(groupdq: NDArray[Any], y: int, x: int) -> None:
+    if not groupdq[y, x] & _BAD:
+        groupdq[y, x] |= _JUMP
+
+
+@kernel
+def tile_medians(
+    values: NDArray[Any],
+    size: int,
+    scale: NDArray[Any],
+    medians: NDArray[Any],
+    floats: NDArray[Any],
+    counts: NDArray[Any],
+) -> None:
+    """Medians of the columns of a tile, NaN left out; NaN where nothing is left.
+
+    All columns at once: each step counts the values up to one trial value per column, so that the
+    processor's vector units do the work; a column ends when its trial value parts the lower from
+    the upper half.
+
+    Parameters
+    ----------
+    values : ndarray of float32, shape (n, tile)
+    size : int
+        Columns in use.
+    scale : ndarray of float32, shape (tile,)
+        A guess at the scatter of each column: speed depends on it, the result does not.
+    medians : ndarray of float64, shape (tile,)
+        Filled with the medians, means of the two middle values where their number is even.
+    floats, counts : ndarray, shapes (8, tile) and (6, tile)
+        Scratch.
+    """
+    n_values = values.shape[0]
+    low, high, trial, top, bottom, above = (
+        floats[0],
+        floats[1],
+        floats[2],
+        floats[3],
+        floats[4],
+        floats[5],
+    )
+    usable, below_low, below_high, below, wanted = (
+        counts[0],
+        counts[1],
+        counts[2],
+        counts[3],
+        counts[4],
+    )
+    for p in range(size):
+        low[p] = np.inf
+        high[p] = -np.inf
+        usable[p] = 0
+    for k in range(n_values):
+        row = values[k]
+        for p in range(size):
+            value = row[p]
+            usable[p] += value == value
+            low[p] = value if value < low[p] else low[p]
+            high[p] = value if value > high[p] else high[p]
+    for p in range(size):
+        wanted[p] = (usable[p] + 1) // 2
+        below_low[p] = 0
+        below_high[p] = usable[p]
+        guess = _ninther(values, p)
+        trial[p] = guess if guess == guess else low[p]
+    for step in range(_MAX_STEPS):
+        for p in range(size):
+            below[p] = 0
+        for k in range(n_values):
+            row = values[k]
+            for p in range(size):
+                below[p] += row[p] <= trial[p]
+        unfinished = 0
+        for p in range(size):
+            if below_high[p] == wanted[p]:
+                trial[p] = high[p]
+                continue
+            if below[p] >= wanted[p]:
+                high[p] = trial[p]
+                below_high[p] = below[p]
+            else:
+                low[p] = trial[p]
+                below_low[p] = below[p]
+            if below_high[p] == wanted[p]:
+                continue
+            unfinished += 1
+            trial[p] = _next_trial(
+                step, low[p], high[p], below_low[p], below_high[p], wanted[p], usable[p], scale[p]
+            )
+        if unfinished == 0:
+            break
+    for p in range(size):
+        top[p] = -np.inf
+        bottom[p] = np.inf
+        above[p] = np.inf
+    for k in range(n_values):
+        row = values[k]
+        for p in range(size):
+            value = row[p]
+            top[p] = value if value <= high[p] and value > top[p] else top[p]
+            above[p] = value if value > high[p] and value < above[p] else above[p]
+            bottom[p] = value if value > low[p] and value < bottom[p] else bottom[p]
+    for p in range(size):
+        if usable[p] == 0:
+            medians[p] = np.nan
+        elif below_high[p] == wanted[p]:
+            if usable[p] & 1:
+                medians[p] = top[p]
+            else:
+                medians[p] = (np.float64(top[p]) + np.float64(above[p])) / 2.0
+        elif top[p] == bottom[p]:  # equal values across the middle
+            medians[p] = top[p]
+        else:
+            medians[p] = np.nanmedian(values[:, p].astype(np.float64))
+
+
+_MAX_STEPS = 24
+"""Trials before the columns that are left (infinities, many equal values) are sorted."""
+
+
+@kernel
+def _next_trial(
+    step: int,
+    low: float,
+    high: float,
+    below_low: int,
+    below_high: int,
+    wanted: int,
+    usable: int,
+    scale: float,
+) -> float:
+    """Where to look next for the middle, between `low` (too low) and `high` (too high)."""
+    if step == 0:
+        # Newton's step with the density of normal noise at its centre.
+        if below_low > 0:
+            guess = low + scale * np.float32(_NEWTON * (wanted + 0.5 - below_low) / usable)
+        else:
+            guess = high + scale * np.float32(_NEWTON * (wanted - 0.5 - below_high) / usable)
+        if guess > low and guess < high:
+            return guess
+    if step % 3 != 2 and below_low > 0:
+        share = np.float32(wanted + 0.5 - below_low) / np.float32(below_high + 1 - below_low)
+        guess = low + (high - low) * share
+    else:
+        guess = low + (high - low) * np.float32(0.5)
+    return guess if guess > low and guess < high else low
+
+
+_NEWTON = 2.5
+"""Inverse of the normal density at its centre, in sigma."""
+
+
+@kernel
+def _ninther(values: NDArray[Any], p: int) -> float:
+    """Median of three medians of three values of column `p`."""
+    step = max(values.shape[0] // 9, 1)
+    last = values.shape[0] - 1
+    a = _middle(values[0, p], values[min(step, last), p], values[min(2 * step, last), p])
+    b = _middle(
+        values[min(3 * step, last), p],
+        values[min(4 * step, last), p],
+        values[min(5 * step, last), p],
+    )
+    c = _middle(
+        values[min(6 * step, last), p],
+        values[min(7 * step, last), p],
+        values[min(8 * step, last), p],
+    )
+    return _middle(a, b, c)
+
+
+@kernel
+def _middle(a: float, b: float, c: float) -> float:
+    return max(min(a, b), min(max(a, b), c))
+
+
+@kernel
+def _one_by_one(
+    differences: NDArray[Any],
+    noise: float,
+    thresholds: tuple[float, float, float],
+    found: NDArray[Any],
+    scratch: NDArray[Any],
+) -> None:
+    """Flag the largest jump of a pixel, leave it out, and look again until none is left.
+
+    stcal tests absolute differences here; it keeps the departure from the median in float32, and
+    from the second look on the median as well.
+    """
+    n = differences.size
+    sizes, sorted_sizes, ratios = scratch[0], scratch[1], scratch[2]
+    for k in range(n):
+        sizes[k] = np.abs(np.float64(differences[k]))
+    for look in range(n):
+        usable = 0
+        for k in range(n):
+            usable += not np.isnan(sizes[k])
+        if usable < 2:
+            return
+        median = _clipped_median(sizes, usable, sorted_sizes)
+        if look > 0:
+            median = np.float64(np.float32(median))
+        sigma = np.sqrt(np.abs(median) + noise)
+        if np.isnan(sigma) or sigma == 0.0:
+            return
+        largest = -1.0
+        for k in range(n):
+            ratios[k] = np.float64(np.abs(np.float32(sizes[k] - median))) / sigma
+            if ratios[k] > largest:
+                largest = ratios[k]
+        threshold = thresholds[0] if usable >= 4 else thresholds[4 - usable]
+        if not largest > threshold:
+            return
+        for k in range(n):
+            if ratios[k] == largest:
+                found[k] = True
+                sizes[k] = np.nan
+
+
+@kernel
+def _clipped_median(sizes: NDArray[Any], usable: int, ordered: NDArray[Any]) -> float:
+    """Median without the largest of four or more, median of three, smaller of two."""
+    n = 0
+    for k in range(sizes.size):
+        value = sizes[k]
+        if np.isnan(value):
+            continue
+        place = n
+        while place > 0 and ordered[place - 1] > value:
+            ordered[place] = ordered[place - 1]
+            place -= 1
+        ordered[place] = value
+        n += 1
+    if usable == 2:
+        return ordered[0]
+    if usable >= 4:
+        largest = ordered[n - 1]
+        while n > 0 and ordered[n - 1] == largest:
+            n -= 1
+        if n == 0:
+            return np.nan
+    middle = n // 2
+    return ordered[middle] if n & 1 else (ordered[middle - 1] + ordered[middle]) / 2.0
+
+
+@kernel
+def good_groups(groupdq: NDArray[Any], count: NDArray[Any]) -> None:
+    """Fill `count` with the number of groups before the first flagged one."""
+    n_groups, n_rows, n_columns = groupdq.shape
+    open_pixel = np.empty(n_columns, np.uint16)
+    for y in range(n_rows):
+        open_pixel[:] = 1
+        total = count[y]
+        total[:] = 0
+        for g in range(n_groups):
+            row = groupdq[g, y]
+            for x in range(n_columns):
+                open_pixel[x] &= np.uint16((row[x] & (_BAD | _JUMP)) == 0)
+                total[x] += open_pixel[x]
