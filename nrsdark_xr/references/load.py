@@ -1,0 +1,173 @@
+"""Reference files, read through the jwst data models and cut to an exposure."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nrsdark_xr.detector import DETECTOR_SIZE
+from nrsdark_xr.errors import NrsdarkError
+from nrsdark_xr.exposures import Exposure
+from nrsdark_xr.exposures.locations import (
+    StorageOptions,
+    file_system,
+    is_remote,
+    normalise,
+    reading,
+)
+from nrsdark_xr.references.cut import Rectangle, cut, reference_rectangle
+from nrsdark_xr.references.paths import ReferencePaths
+from nrsdark_xr.references.references import References
+
+_CRDS = "give the file that CRDS names for these exposures"
+
+
+def load_references(
+    paths: ReferencePaths, exposure: Exposure, *, storage_options: StorageOptions | None = None
+) -> References:
+    """Load the reference files of an exposure.
+
+    Files are read through the data models of jwst, so that the bits of each DQ array are translated
+    by its DQ_DEF exactly as jwst does (``stdatamodels.dynamicdq.dynamic_mask``). A reference larger
+    than the exposure is cut as jwst's ``reffile_utils.get_subarray_model`` does. Single NaN pixels
+    stay, for the steps to flag.
+
+    Parameters
+    ----------
+    paths : ReferencePaths
+        `refpix` is not read here.
+    exposure : Exposure
+        Tells detector and subarray.
+    storage_options : mapping, optional
+        Options of the fsspec file system, for URLs.
+
+    Raises
+    ------
+    NrsdarkError
+        If a file is missing, damaged, of another kind, instrument or detector, does not cover the
+        exposure, or is NaN throughout.
+    """
+    mask = _load("mask", paths.mask, ["dq"], exposure, storage_options)
+    saturation = _load("saturation", paths.saturation, ["data", "dq"], exposure, storage_options)
+    coefficients = ["coeffs", "dq"] + (["inv_coeffs"] if exposure.n_frames > 1 else [])
+    linearity = _load("linearity", paths.linearity, coefficients, exposure, storage_options)
+    gain = _load("gain", paths.gain, ["data"], exposure, storage_options)
+    readnoise = _load("readnoise", paths.readnoise, ["data"], exposure, storage_options)
+    superbias: dict[str, NDArray[Any]] = {}
+    if paths.superbias is not None:
+        wanted = ["data", "dq"]
+        superbias = _load("superbias", paths.superbias, wanted, exposure, storage_options)
+    return References(
+        mask=mask["dq"],
+        saturation=saturation["data"],
+        saturation_dq=saturation["dq"],
+        linearity=linearity["coeffs"],
+        linearity_dq=linearity["dq"],
+        gain=gain["data"],
+        readnoise=readnoise["data"],
+        superbias=superbias.get("data"),
+        superbias_dq=superbias.get("dq"),
+        inverse_linearity=linearity.get("inv_coeffs"),
+    )
+
+
+def _load(
+    kind: str,
+    url: str,
+    names: list[str],
+    exposure: Exposure,
+    storage_options: StorageOptions | None,
+) -> dict[str, NDArray[Any]]:
+    """Load the arrays `names` of one reference file; one that the file lacks is left out."""
+    location = normalise(url)
+    with _opened(location, storage_options) as hdus:
+        header = hdus[0].header
+        _check_kind(header, kind, exposure, location)
+        arrays = _arrays(kind, hdus, names, location)
+    main = arrays[names[0]]
+    have = reference_rectangle(header, main.shape, location)
+    want = _wanted(exposure, have)
+    loaded = {}
+    for name in names:
+        array = arrays.pop(name)
+        if array is None:
+            continue
+        if array.shape[-2:] != main.shape[-2:]:
+            what = f"its arrays have different shapes: {array.shape} and {main.shape}"
+            raise NrsdarkError(what, file=location, remedy=_CRDS)
+        loaded[name] = _native(cut(array, have, want, location))
+    values = loaded[names[0]]
+    if values.dtype.kind == "f" and np.isnan(values).all():
+        what = f"is NaN throughout the {want} of this exposure"
+        raise NrsdarkError(what, file=location, remedy=_CRDS)
+    return loaded
+
+
+@contextmanager
+def _opened(url: str, storage_options: StorageOptions | None) -> Iterator[Any]:
+    """Open a FITS file; one on a server is fetched whole."""
+    from astropy.io import fits
+
+    source: str | io.BytesIO = url
+    if is_remote(url):
+        system, path = file_system(url, storage_options)
+        with reading(url):
+            source = io.BytesIO(system.cat_file(path))
+    with reading(url), fits.open(source, memmap=False) as hdus:
+        yield hdus
+
+
+def _check_kind(header: Any, kind: str, exposure: Exposure, url: str) -> None:
+    expected = {
+        "REFTYPE": kind.upper(),
+        "INSTRUME": "NIRSPEC",
+        "DETECTOR": exposure.detector,
+    }
+    for key, value in expected.items():
+        found = str(header.get(key, "missing")).strip()
+        if found.upper() != value:
+            what = f"is no {kind} reference of {exposure.detector}: {key} is {found}, not {value}"
+            raise NrsdarkError(what, file=url, remedy=_CRDS)
+
+
+def _arrays(kind: str, hdus: Any, names: list[str], url: str) -> dict[str, Any]:
+    """Let the data model of jwst decode the arrays; the first of `names` must be in the file."""
+    from stdatamodels.jwst import datamodels
+
+    models = {
+        "mask": (datamodels.MaskModel, "DQ"),
+        "saturation": (datamodels.SaturationModel, "SCI"),
+        "linearity": (datamodels.LinearityModel, "COEFFS"),
+        "gain": (datamodels.GainModel, "SCI"),
+        "readnoise": (datamodels.ReadnoiseModel, "SCI"),
+        "superbias": (datamodels.SuperBiasModel, "SCI"),
+    }
+    model_class, extension = models[kind]
+    if extension not in hdus:
+        raise NrsdarkError(f"has no {extension} extension", file=url, remedy=_CRDS)
+    try:
+        with model_class(hdus) as model:
+            return {name: getattr(model, name) for name in names}
+    except (TypeError, ValueError) as error:  # astropy and stdatamodels on truncated or odd arrays
+        reason = " ".join(str(error).split())
+        raise NrsdarkError(
+            f"cannot be read as a {kind} reference ({reason})", file=url, remedy=_CRDS
+        ) from error
+
+
+def _wanted(exposure: Exposure, have: Rectangle) -> Rectangle:
+    """Tell which rows an exposure needs: IRS2 references come with or without reference samples."""
+    want = Rectangle.of(exposure)
+    if want.ysize > DETECTOR_SIZE and have.ysize == DETECTOR_SIZE:
+        return Rectangle(want.xstart, want.ystart, want.xsize, exposure.ysize)
+    return want
+
+
+def _native(array: NDArray[Any]) -> NDArray[Any]:
+    """Make an array C-contiguous and of native byte order, without a copy if it is so already."""
+    return np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("="))
