@@ -338,7 +338,7 @@ def _next_trial(
     wanted: int,
     usable: int,
     scale: float,
-) -> float:
+) -> float | np.float32:
     """Where to look next for the middle, between `low` (too low) and `high` (too high)."""
     if step == 0:
         # Newton's step with the density of normal noise at its centre.
