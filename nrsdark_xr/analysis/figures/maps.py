@@ -1,0 +1,242 @@
+"""Maps of the detector: images with a colour bar, and where the flagged pixels are."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import AsinhNorm, Normalize
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
+
+from nrsdark_xr.analysis.figures.style import (
+    COLORS,
+    LABEL_SIZE,
+    TICK_SIZE,
+    asinh_ticks,
+    new_figure,
+    number,
+    style_axes,
+)
+from nrsdark_xr.analysis.statistics import robust_sigma
+from nrsdark_xr.detector import DQ
+
+MAX_PIXELS = (512, 1024)
+"""Largest image drawn, rows and columns; larger ones are shrunk by the median of blocks."""
+WIDE_ASPECT = 3.0
+"""Columns per row from which on an image is drawn wide, with stretched rows."""
+PERCENTILES = (1.0, 99.0)
+"""Range of the linear scale; what is beyond takes the end colours."""
+ASINH_PERCENTILES = (0.5, 99.9)
+"""Range of the asinh scale, wider because it compresses the tails …"""
+ASINH_REACH = 30.0
+"""… but at most so many robust sigma above the median: the bulk keeps half of the colours."""
+NO_DATA = "#C9CCD1"
+"""Colour of pixels without a value."""
+
+
+@dataclass(frozen=True, slots=True)
+class FlagStyle:
+    """How one DQ flag is drawn."""
+
+    flag: DQ
+    color: str
+    marker: str
+    label: str
+
+
+FLAG_STYLES = (
+    FlagStyle(DQ.TELEGRAPH, COLORS["sky"], "o", "TELEGRAPH (RTN)"),
+    FlagStyle(DQ.HOT, COLORS["vermilion"], "o", "HOT"),
+    FlagStyle(DQ.DEAD, COLORS["black"], "x", "DEAD"),
+    FlagStyle(DQ.OPEN, COLORS["green"], "+", "OPEN"),
+    FlagStyle(DQ.RC, COLORS["purple"], "D", "RC"),
+    FlagStyle(DQ.BAD_REF_PIXEL, COLORS["blue"], "s", "BAD_REF_PIXEL"),
+)
+"""Flags of the flag map."""
+
+
+def is_wide(shape: tuple[int, ...]) -> bool:
+    """Whether an image of this shape (y, x) needs the whole width of a page."""
+    return shape[1] / shape[0] >= WIDE_ASPECT
+
+
+def block_median(image: NDArray[Any], max_shape: tuple[int, int] = MAX_PIXELS) -> NDArray[Any]:
+    """Shrink an image by the median of the finite pixels of whole blocks.
+
+    Parameters
+    ----------
+    image : ndarray, shape (y, x)
+        Rows and columns that do not fill a last block count as NaN there.
+    max_shape : (int, int)
+        Largest result.
+
+    Returns
+    -------
+    ndarray of float32
+        `image` itself, as float32, where it is small enough. NaN where a block has no finite pixel.
+    """
+    image = np.where(np.isfinite(image), image, np.nan).astype(np.float32)
+    ny, nx = image.shape
+    fy, fx = -(-ny // max_shape[0]), -(-nx // max_shape[1])
+    if fy == fx == 1:
+        return image
+    padded = np.pad(image, ((0, -ny % fy), (0, -nx % fx)), constant_values=np.nan)
+    blocks = padded.reshape(padded.shape[0] // fy, fy, padded.shape[1] // fx, fx)
+    values = blocks.transpose(0, 2, 1, 3).reshape(blocks.shape[0], blocks.shape[2], fy * fx)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "All-NaN slice")
+        return np.nanmedian(values, axis=-1)
+
+
+def image_map(
+    image: NDArray[Any],
+    *,
+    title: str,
+    unit: str,
+    scale: Literal["linear", "asinh", "symmetric"] = "linear",
+    colormap: str = "viridis",
+    xstart: int = 1,
+    ystart: int = 1,
+) -> Figure:
+    """Image with a colour bar in detector coordinates.
+
+    Parameters
+    ----------
+    image : ndarray, shape (y, x)
+        Pixels that are not finite are grey.
+    title, unit : str
+        Of the image, and of its colour bar.
+    scale : {"linear", "asinh", "symmetric"}
+        Linear between percentiles; asinh for long tails; linear and symmetric about 0 for
+        differences.
+    colormap : str
+        Of matplotlib.
+    xstart, ystart : int
+        1-based detector pixel of the first column and row.
+    """
+    ny, nx = image.shape
+    figure, ax = _map_axes(image.shape)
+    shown = block_median(image)
+    drawn = ax.imshow(
+        shown,
+        origin="lower",
+        aspect="auto" if is_wide(image.shape) else "equal",
+        interpolation="nearest",
+        norm=_norm(shown, scale),
+        cmap=colormap,
+        extent=(xstart - 0.5, xstart + nx - 0.5, ystart - 0.5, ystart + ny - 0.5),
+    )
+    ax.set_facecolor(NO_DATA)
+    style_axes(ax, title=title, xlabel="x [pixel]", ylabel="y [pixel]", grid=False)
+    bar = figure.colorbar(
+        drawn, ax=ax, extend="both", pad=0.02, aspect=12.0 if is_wide(image.shape) else 28.0
+    )
+    bar.set_label(unit, fontsize=LABEL_SIZE)
+    bar.ax.tick_params(labelsize=TICK_SIZE)
+    bar.outline.set_visible(False)
+    if isinstance(drawn.norm, AsinhNorm):
+        ticks = asinh_ticks(*drawn.get_clim(), drawn.norm.linear_width)
+        bar.set_ticks(ticks, labels=[number(tick) for tick in ticks])
+        bar.ax.minorticks_off()
+    return figure
+
+
+def flag_map(
+    dq: NDArray[np.uint32],
+    *,
+    title: str,
+    styles: Sequence[FlagStyle] = FLAG_STYLES,
+    xstart: int = 1,
+    ystart: int = 1,
+) -> Figure:
+    """Where the flagged pixels are: one marker each, larger the rarer the flag.
+
+    Parameters
+    ----------
+    dq : ndarray of uint32, shape (y, x)
+    title : str
+    styles : sequence of FlagStyle
+        Flags to draw; those that no pixel has are left out of the legend.
+    xstart, ystart : int
+        1-based detector pixel of the first column and row.
+    """
+    ny, nx = dq.shape
+    figure, ax = _map_axes(dq.shape)
+    places = {style: np.nonzero(dq & style.flag) for style in styles}
+    for style, (y, x) in sorted(places.items(), key=lambda item: -len(item[1][0])):
+        if not len(y):
+            continue
+        ax.plot(
+            x + xstart,
+            y + ystart,
+            linestyle="none",
+            marker=style.marker,
+            color=style.color,
+            markersize=_marker_size(len(y)),
+            markeredgewidth=0.9 if style.marker in "x+" else 0,
+            label=f"{style.label}: {len(y):,}",
+            rasterized=True,
+        )
+    ax.set_xlim(xstart - 0.5, xstart + nx - 0.5)
+    ax.set_ylim(ystart - 0.5, ystart + ny - 0.5)
+    if not is_wide(dq.shape):
+        ax.set_aspect("equal")
+    style_axes(ax, title=title, xlabel="x [pixel]", ylabel="y [pixel]", grid=False)
+    if ax.lines:
+        legend = figure.legend(
+            loc="outside lower center",
+            ncols=min(len(ax.lines), 6 if is_wide(dq.shape) else 3),
+            fontsize=TICK_SIZE,
+            frameon=False,
+            handletextpad=0.3,
+        )
+        for handle in legend.legend_handles:
+            handle.set_markersize(6)  # type: ignore[union-attr]
+    else:
+        ax.text(0.5, 0.5, "no flagged pixel", transform=ax.transAxes, ha="center", color="#5B6069")
+    return figure
+
+
+def _map_axes(shape: tuple[int, ...]) -> tuple[Figure, Axes]:
+    figure = new_figure(11.0, 2.7) if is_wide(shape) else new_figure(5.6, 4.8)
+    ax = figure.add_subplot()
+    nbins = (10, 5) if is_wide(shape) else (6, 6)
+    for axis, bins in zip((ax.xaxis, ax.yaxis), nbins, strict=True):
+        axis.set_major_locator(MaxNLocator(integer=True, nbins=bins, steps=[1, 2, 2.5, 5, 10]))
+    return figure, ax
+
+
+def _norm(image: NDArray[Any], scale: str) -> Normalize:
+    finite = image[np.isfinite(image)]
+    if not finite.size:
+        return Normalize(0.0, 1.0)
+    if scale == "asinh":
+        low, high = _range(finite, ASINH_PERCENTILES)
+        sigma = robust_sigma(finite)
+        if sigma == 0:
+            return Normalize(low, high)
+        high = min(high, float(np.median(finite)) + ASINH_REACH * sigma)
+        return AsinhNorm(linear_width=2 * sigma, vmin=low, vmax=high)
+    low, high = _range(finite, PERCENTILES)
+    if scale == "symmetric":
+        reach = max(abs(low), abs(high))
+        return Normalize(-reach, reach)
+    return Normalize(low, high)
+
+
+def _range(finite: NDArray[Any], percentiles: tuple[float, float]) -> tuple[float, float]:
+    low, high = (float(value) for value in np.percentile(finite, percentiles))
+    if low == high:  # a constant image: any range that contains it
+        return low - 0.5, high + 0.5
+    return low, high
+
+
+def _marker_size(count: int) -> float:
+    """Points: 5 for a few pixels, down to 1 for many thousands."""
+    return float(np.clip(6.0 - 1.1 * np.log10(count), 1.0, 5.0))
