@@ -1,0 +1,94 @@
+"""The ramp of one row, on its way to the store and back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nrsdark_xr.exposures.locations import reading
+from nrsdark_xr.store.location import writing
+
+
+@dataclass(frozen=True)
+class RampBuffer:
+    """The ramp of one row, written and read by bands that are whole chunks.
+
+    Attributes
+    ----------
+    array : zarr.Array
+        The variable ``ramp``.
+    row : int
+        Place along ``file``.
+    url : str
+        Of the store, for messages.
+    """
+
+    array: Any
+    row: int
+    url: str
+
+    @property
+    def band_rows(self) -> int:
+        """Rows that a band must be a multiple of."""
+        return int(self.array.chunks[2])
+
+    def write(self, rows: slice, ramp: NDArray[np.float32]) -> None:
+        """Write a band.
+
+        Parameters
+        ----------
+        rows : slice
+            Whole chunks: starts at a multiple of `band_rows`, ends at one or at the last row.
+        ramp : ndarray of float32, shape (group, rows, x)
+            In DN.
+
+        Raises
+        ------
+        ValueError
+            If `rows` would cut a chunk, or `ramp` has another shape or type.
+        NrsdarkError
+            If it cannot be written.
+        """
+        start, stop = self._bounds(rows)
+        n_groups, _, xsize = self.array.shape[1:]
+        check_array("ramp", ramp, (n_groups, stop - start, xsize), self.array.dtype)
+        with writing(self.url):
+            self.array[self.row, :, start:stop, :] = ramp
+
+    def read(self, rows: slice) -> NDArray[np.float32]:
+        """Read a band that was written.
+
+        Parameters
+        ----------
+        rows : slice
+            As for `write`.
+
+        Returns
+        -------
+        ndarray of float32, shape (group, rows, x)
+        """
+        start, stop = self._bounds(rows)
+        with reading(self.url):
+            return np.asarray(self.array[self.row, :, start:stop, :])
+
+    def _bounds(self, rows: slice) -> tuple[int, int]:
+        ysize = self.array.shape[2]
+        start, stop, stride = rows.indices(ysize)
+        aligned = start % self.band_rows == 0 and (stop % self.band_rows == 0 or stop == ysize)
+        if stride != 1 or start >= stop or not aligned:
+            raise ValueError(f"{rows} is not made of whole chunks of {self.band_rows} rows")
+        return start, stop
+
+
+def check_array(
+    name: str, values: NDArray[Any], shape: tuple[int, ...], dtype: np.dtype[Any]
+) -> None:
+    """Raise ValueError unless `values` has the shape and type of the store."""
+    if values.shape != shape or values.dtype != dtype:
+        raise ValueError(
+            f"{name} has shape {values.shape} and type {values.dtype}, "
+            f"the store {shape} and {dtype}"
+        )

@@ -1,0 +1,275 @@
+"""The ramp store as its readers see it: one labelled, lazy Dataset."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+from xarray.backends import BackendArray
+from xarray.core import indexing
+
+from nrsdark_xr.errors import NrsdarkError
+from nrsdark_xr.exposures.locations import StorageOptions, reading
+from nrsdark_xr.store.layout import reduction_chunks
+from nrsdark_xr.store.location import Location, open_arrays, open_group, to_json
+from nrsdark_xr.store.markers import Marker, read_markers
+from nrsdark_xr.store.schema import (
+    AXES,
+    FILE,
+    ROW_COORDINATES,
+    VARIABLES,
+    Configuration,
+    Step,
+    Variable,
+)
+from nrsdark_xr.store.store import read_configuration
+
+Chunks = Literal["reductions"] | Mapping[str, int | tuple[int, ...] | str] | None
+"""How a Dataset is cut: for reductions over ``file``, as told per dimension, or not (no Dask)."""
+
+_INTERNAL = ("kind", "coordinates")
+_NOT_THERE = -1
+
+
+def open_ramps(
+    url: str | os.PathLike[str],
+    *,
+    chunks: Chunks = "reductions",
+    names: Sequence[str] | None = None,
+    storage_options: StorageOptions | None = None,
+) -> xr.Dataset:
+    """Open a ramp store as one lazy Dataset; nothing but coordinates is read.
+
+    Parameters
+    ----------
+    url : str or path
+        Local path or fsspec URL.
+    chunks : "reductions", mapping or None
+        "reductions" puts all of ``file`` into one Dask chunk and cuts the rest as the ramps are
+        stored, so that a reduction over exposures is one task per block that reads each stored
+        chunk once. A mapping (dimension -> length) changes that for the dimensions it names. None
+        gives xarray's lazy arrays without Dask.
+    names : sequence of str, optional
+        Rows to open; by default all that are done.
+    storage_options : mapping, optional
+        Options of the fsspec file system.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``ramp`` and ``groupdq`` (file, group, y, x); ``pixeldq``, ``rate``, ``rate_err``,
+        ``good_groups``, ``negative_jumps`` (file, y, x). Rows are those that the step ``prepare``
+        finished, sorted by date and name whatever the order in which they were written.
+        ``bias_groups`` (file, bias_group, y_raw, x) is there if any of these rows has it, and NaN
+        for rows without.
+
+    Raises
+    ------
+    NrsdarkError
+        If there is no ramp store, it is damaged, no row is done, or one of `names` is not. Reading
+        values later raises it for a chunk that is missing or damaged.
+
+    Warns
+    -----
+    UserWarning
+        If the rows were not all prepared with the same parameters and reference files.
+
+    Examples
+    --------
+    >>> ds = open_ramps("ramps.zarr")  # doctest: +SKIP
+    >>> ds.ramp.sel(y=1024, x=700).isel(file=0).plot()  # doctest: +SKIP
+    """
+    return _open("prepare", url, chunks=chunks, names=names, storage_options=storage_options)
+
+
+def open_bias_groups(
+    url: str | os.PathLike[str],
+    *,
+    chunks: Chunks = "reductions",
+    names: Sequence[str] | None = None,
+    storage_options: StorageOptions | None = None,
+) -> xr.Dataset:
+    """Open the bias groups of a ramp store, of all rows that the bias step finished.
+
+    As `open_ramps`, for ``bias_groups`` alone; the rows need not be prepared yet.
+    """
+    return _open("bias", url, chunks=chunks, names=names, storage_options=storage_options)
+
+
+def _open(
+    step: Step,
+    url: str | os.PathLike[str],
+    *,
+    chunks: Chunks,
+    names: Sequence[str] | None,
+    storage_options: StorageOptions | None,
+) -> xr.Dataset:
+    location = Location.of(url, storage_options)
+    group = open_group(location, mode="r")
+    attributes = dict(group.attrs)
+    configuration = read_configuration(location, attributes)
+    arrays = open_arrays(location, group, [*VARIABLES, *AXES, *ROW_COORDINATES, "file"])
+    with reading(location.url):
+        stored = [str(name) for name in arrays["file"][:]]
+        columns = {key: arrays[key][: len(stored)] for key in ROW_COORDINATES}
+        axes = {key: arrays[key][:] for key in AXES}
+
+    markers = _visible(location, step, stored, names)
+    _warn_if_mixed(location, markers)
+    rows = _by_date(stored, columns["date_obs"], markers)
+    bias_done = markers if step == "bias" else read_markers(location, "bias")
+    bias_rows = np.array([row if stored[row] in bias_done else _NOT_THERE for row in rows])
+
+    lazy = {}
+    for variable in VARIABLES.values():
+        own_rows = bias_rows if variable.step == "bias" else rows
+        if variable.step in (step, "bias") and (own_rows != _NOT_THERE).any():
+            lazy[variable.name] = _lazy(variable, arrays[variable.name], own_rows, location.url)
+    dataset = xr.Dataset(lazy)
+    if chunks is not None:
+        state = {name: [mark.written, to_json(mark.fingerprint)] for name, mark in markers.items()}
+        dataset = dataset.chunk(
+            _dask_chunks(chunks, configuration, dataset),
+            name_prefix="nrsdark-",
+            token=to_json([location.url, step, state, sorted(bias_done)]),
+            inline_array=True,
+        )
+    coordinates = _coordinates(
+        {key: values[rows] for key, values in columns.items()},
+        {key: values for key, values in axes.items() if AXES[key].dims[0] in dataset.dims},
+        np.array(stored)[rows],
+    )
+    dataset = dataset.assign_coords(coordinates)
+    dataset.attrs = {key: value for key, value in attributes.items() if key not in _INTERNAL}
+    dataset.encoding["source"] = location.url
+    return dataset
+
+
+class _Rows(BackendArray):
+    """Rows of one array of the store, in any order, read when asked for.
+
+    Parameters
+    ----------
+    array : zarr.Array
+        Rows along its first axis.
+    rows : ndarray of int
+        The row that is meant by each index; -1 for a row of nothing but fill values.
+    url : str
+        For messages.
+    """
+
+    def __init__(self, array: Any, rows: NDArray[np.intp], url: str) -> None:
+        self.array = array
+        self.rows = rows
+        self.url = url
+        self.shape = (rows.size, *array.shape[1:])
+        self.dtype = array.dtype
+
+    def __getitem__(self, key: indexing.ExplicitIndexer) -> NDArray[Any]:
+        return indexing.explicit_indexing_adapter(
+            key, self.shape, indexing.IndexingSupport.OUTER, self._read
+        )
+
+    def _read(self, key: tuple[Any, ...]) -> NDArray[Any]:
+        rows = self.rows[key[0]]
+        rest = key[1:]
+        there = rows != _NOT_THERE
+        try:
+            with reading(self.url):
+                if np.all(there):
+                    return self.array.oindex[(rows, *rest)]
+                shape = tuple(np.arange(n)[k].shape for n, k in zip(self.shape, key, strict=True))
+                values = np.full(sum(shape, ()), self.array.fill_value, self.dtype)
+                if np.any(there):
+                    values[there] = self.array.oindex[(rows[there], *rest)]
+                return values
+        except RuntimeError as error:  # what the codecs raise
+            raise NrsdarkError(
+                f"a chunk of {self.array.name} is damaged ({error})",
+                file=self.url,
+                remedy="delete the markers of its rows and run again",
+            ) from error
+
+
+def _lazy(variable: Variable, array: Any, rows: NDArray[np.intp], url: str) -> xr.Variable:
+    data = indexing.LazilyIndexedArray(_Rows(array, rows, url))
+    return xr.Variable(variable.dims, data, dict(variable.attributes))
+
+
+def _visible(
+    location: Location, step: Step, stored: Sequence[str], names: Sequence[str] | None
+) -> dict[str, Marker]:
+    """Read the markers of the rows to open."""
+    found = read_markers(location, step)
+    done = {name: found[name] for name in stored if name in found}
+    if names is not None:
+        if missing := [name for name in names if name not in done]:
+            raise NrsdarkError(
+                f"{step} has not finished {', '.join(missing)}",
+                file=location.url,
+                remedy="run the step again",
+            )
+        done = {name: done[name] for name in names}
+    if not done:
+        raise NrsdarkError(
+            f"{step} has finished no exposure yet", file=location.url, remedy="run the step first"
+        )
+    return done
+
+
+def _warn_if_mixed(location: Location, markers: Mapping[str, Marker]) -> None:
+    first = next(iter(markers.values()))
+    changed = {key for marker in markers.values() for key in marker.changes(first.fingerprint)}
+    if changed:
+        warnings.warn(
+            f"{location.url}: rows differ in {', '.join(sorted(changed))}; run the step again, or "
+            "open those of one kind by `names`",
+            stacklevel=4,
+        )
+
+
+def _by_date(
+    stored: Sequence[str], dates: NDArray[np.int64], markers: Mapping[str, Marker]
+) -> NDArray[np.intp]:
+    """Return the rows of what has a marker, sorted by date, then name."""
+    rows = [row for row, name in enumerate(stored) if name in markers]
+    return np.array(sorted(rows, key=lambda row: (dates[row], stored[row])), dtype=np.intp)
+
+
+def _coordinates(
+    columns: Mapping[str, NDArray[Any]],
+    axes: Mapping[str, NDArray[Any]],
+    names: NDArray[np.str_],
+) -> dict[str, xr.Variable]:
+    coordinates = {FILE.name: xr.Variable(FILE.dims, names, dict(FILE.attributes))}
+    for key, values in columns.items():
+        attributes = dict(ROW_COORDINATES[key].attributes)
+        if key == "date_obs":
+            values = values.astype("datetime64[ms]")
+            attributes = {"long_name": attributes["long_name"]}  # the rest is how it is stored
+        elif ROW_COORDINATES[key].dtype == "str":
+            values = np.array(values.tolist(), dtype=str)
+        coordinates[key] = xr.Variable(("file",), values, attributes)
+    for key, values in axes.items():
+        coordinates[key] = xr.Variable(AXES[key].dims, values, dict(AXES[key].attributes))
+    return coordinates
+
+
+def _dask_chunks(
+    chunks: Literal["reductions"] | Mapping[str, Any],
+    configuration: Configuration,
+    dataset: xr.Dataset,
+) -> dict[str, Any]:
+    wanted: dict[str, Any] = {"file": -1, **reduction_chunks(configuration)}
+    if not isinstance(chunks, str):
+        if unknown := sorted(chunks.keys() - wanted.keys()):
+            raise ValueError(f"no dimension {unknown[0]}; there are {', '.join(wanted)}")
+        wanted |= chunks
+    elif chunks != "reductions":
+        raise ValueError(f'chunks is "reductions", a mapping or None, not {chunks!r}')
+    return {dim: length for dim, length in wanted.items() if dim in dataset.dims}
