@@ -67,6 +67,16 @@ class Exposure:
     asic_t_min: float = float("nan")
     asic_t_max: float = float("nan")
 
+    @property
+    def group_bytes(self) -> int:
+        """Bytes of one raw group."""
+        return 2 * self.raw_shape[2] * self.raw_shape[3]
+
+    @property
+    def data_bytes(self) -> int:
+        """Bytes of all raw pixels."""
+        return self.raw_shape[0] * self.raw_shape[1] * self.group_bytes
+
     def row_names(self) -> tuple[str, ...]:
         """Name its integrations along ``file``: ``name``, then ``name_i2``, ``name_i3``."""
         later = (f"{self.name}_i{number}" for number in range(2, self.n_integrations + 1))

@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime
-from typing import IO, TYPE_CHECKING, Any, TypeVar
+from typing import IO
 
 from nrsdark_xr.detector import DETECTOR_SIZE, DETECTORS, READOUTS, is_irs2, scan_axes
 from nrsdark_xr.errors import NrsdarkError
 from nrsdark_xr.exposures.exposure import Exposure
+from nrsdark_xr.exposures.keywords import AGAIN, Keywords
 from nrsdark_xr.exposures.locations import (
     StorageOptions,
     file_system,
     normalise,
     reading,
 )
-from nrsdark_xr.exposures.names import root_name, safe_word
-
-if TYPE_CHECKING:
-    from astropy.io import fits
+from nrsdark_xr.exposures.names import root_name
 
 FITS_BLOCK = 2880
 """Bytes of a FITS block, in which headers and data are padded."""
@@ -30,12 +25,15 @@ IRS2_RAW_ROWS = 3200
 """Rows of a full-frame IRS2 exposure with its interleaved reference pixels (DMS frame)."""
 DARK_TYPE = "NRS_DARK"
 
+_FITS_START = b"SIMPLE  ="
+_END_CARD = b"END".ljust(80)
+_MOST_HEADER_BLOCKS = 1000
+"""36000 cards: a header without its END card must not make us read gigabytes."""
+_MOST_AXES = 999
+"""Of the FITS standard."""
 _HEADER_READ = 64 * 1024
 """Bytes asked of a remote server at once: both headers of an uncal file."""
 _UNCAL = "give NIRSpec *_uncal.fits files"
-_AGAIN = "fetch the file again"
-
-T = TypeVar("T")
 
 
 def read_exposure(url: str, storage_options: StorageOptions | None = None) -> Exposure:
@@ -62,123 +60,64 @@ def read_exposure(url: str, storage_options: StorageOptions | None = None) -> Ex
     ):
         size = file.seek(0, 2)
         file.seek(0)
-        primary, science, offset = _read_headers(file, size, location)
-    keywords = _Keywords(primary, location)
+        keywords, science, offset = _read_headers(file, size, location)
     _check_kind(keywords)
-    shape = _raw_shape(science, location)
+    shape = _raw_shape(science)
     _check_length(size, offset, shape, location)
     exposure = _exposure(keywords, shape, offset)
     _check_geometry(exposure, keywords)
     return exposure
 
 
-@dataclass(frozen=True, slots=True)
-class _Keywords:
-    """Keywords of one header by type; what is missing or of another type is named."""
-
-    header: fits.Header
-    url: str
-
-    def _get(self, key: str, convert: Callable[[Any], T], kind: str) -> T:
-        value = self.header.get(key)
-        if value == "" or not isinstance(value, (str, bool, int, float)):
-            raise NrsdarkError(f"keyword {key} is missing", file=self.url, remedy=_AGAIN)
-        try:
-            return convert(value)
-        except (TypeError, ValueError) as error:
-            raise NrsdarkError(
-                f"keyword {key} is {value!r}, not {kind}", file=self.url, remedy=_AGAIN
-            ) from error
-
-    def word(self, key: str) -> str:
-        return self._get(key, lambda value: safe_word(str(value).strip()), "a word")
-
-    def word_or(self, key: str, default: str) -> str:
-        return self.word(key) if self.header.get(key) else default
-
-    def number(self, key: str) -> int:
-        return self._get(key, _whole, "a whole number")
-
-    def count(self, key: str) -> int:
-        return self._get(key, _positive_whole, "a positive whole number")
-
-    def seconds(self, key: str) -> float:
-        return self._get(key, _positive, "a positive number")
-
-    def factor(self, key: str, default: float) -> float:
-        return self.seconds(key) if self.header.get(key) is not None else default
-
-    def date(self) -> str:
-        day = self._get("DATE-OBS", lambda value: str(value).strip(), "a date")
-
-        def join(time: object) -> str:
-            return datetime.fromisoformat(f"{day}T{time}").isoformat(timespec="milliseconds")
-
-        return self._get("TIME-OBS", join, f"a time of day (DATE-OBS is {day!r})")
-
-
-def _whole(value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or value != int(value):
-        raise ValueError
-    return int(value)
-
-
-def _positive_whole(value: Any) -> int:
-    if _whole(value) < 1:
-        raise ValueError
-    return int(value)
-
-
-def _positive(value: Any) -> float:
-    if isinstance(value, (bool, str)) or not (math.isfinite(value) and value > 0):
-        raise ValueError
-    return float(value)
-
-
-def _read_headers(file: IO[bytes], size: int, url: str) -> tuple[fits.Header, fits.Header, int]:
+def _read_headers(file: IO[bytes], size: int, url: str) -> tuple[Keywords, Keywords, int]:
     """Read the primary header and that of SCI; count the bytes before its first pixel."""
-    start = file.read(len("SIMPLE  ="))
+    start = file.read(len(_FITS_START))
     if start.startswith(b"\x1f\x8b"):
         raise NrsdarkError("is gzip-compressed", file=url, remedy="gunzip it first")
-    if start != b"SIMPLE  =":
-        raise NrsdarkError("is not a FITS file", file=url, remedy=_UNCAL)
+    if start != _FITS_START:
+        what = "is not a FITS file" if start else "is empty"
+        raise NrsdarkError(what, file=url, remedy=_UNCAL)
     file.seek(0)
     primary = _next_header(file, url)
     position = file.tell() + _padded(_data_bytes(primary))
     while position < size:
         file.seek(position)
-        header = _next_header(file, url)
-        if str(header.get("EXTNAME", "")).strip().upper() == "SCI":
-            return primary, header, file.tell()
-        position = file.tell() + _padded(_data_bytes(header))
+        keywords = _next_header(file, url)
+        if keywords.word("EXTNAME", "").upper() == "SCI":
+            return primary, keywords, file.tell()
+        position = file.tell() + _padded(_data_bytes(keywords))
     raise NrsdarkError("has no SCI extension", file=url, remedy=_UNCAL)
 
 
-def _next_header(file: IO[bytes], url: str) -> fits.Header:
+def _next_header(file: IO[bytes], url: str) -> Keywords:
+    """Read blocks up to the END card, as many as any sane header may have."""
     from astropy.io import fits
 
-    try:
-        return fits.Header.fromfile(file)
-    except (OSError, EOFError, ValueError) as error:
-        raise NrsdarkError(
-            "is truncated or damaged within its header", file=url, remedy=_AGAIN
-        ) from error
+    blocks: list[bytes] = []
+    while len(blocks) < _MOST_HEADER_BLOCKS:
+        block = file.read(FITS_BLOCK)
+        if len(block) < FITS_BLOCK:
+            break
+        blocks.append(block)
+        if any(block[card:].startswith(_END_CARD) for card in range(0, FITS_BLOCK, len(_END_CARD))):
+            return Keywords(fits.Header.fromstring(b"".join(blocks)), url)
+    raise NrsdarkError("is truncated or damaged within its header", file=url, remedy=AGAIN)
 
 
-def _data_bytes(header: fits.Header) -> int:
-    """Bytes of the data that follow `header`, without padding (FITS standard 4.0, §4.4.1)."""
-    axes = [header.get(f"NAXIS{axis}", 0) for axis in range(1, header.get("NAXIS", 0) + 1)]
+def _data_bytes(keywords: Keywords) -> int:
+    """Count the bytes of data behind a header, without padding (FITS standard 4.0, §4.4.1)."""
+    n_axes = min(keywords.whole("NAXIS", 0, least=0), _MOST_AXES)
+    axes = [keywords.whole(f"NAXIS{axis + 1}", 0, least=0) for axis in range(n_axes)]
     pixels = math.prod(axes) if axes else 0
-    groups: int = header.get("GCOUNT", 1)
-    parameters: int = header.get("PCOUNT", 0)
-    return abs(header.get("BITPIX", 8)) // 8 * groups * (parameters + pixels)
+    values = keywords.whole("GCOUNT", 1, least=0) * (keywords.whole("PCOUNT", 0, least=0) + pixels)
+    return abs(keywords.whole("BITPIX")) // 8 * values
 
 
 def _padded(size: int) -> int:
     return -(-size // FITS_BLOCK) * FITS_BLOCK
 
 
-def _check_kind(keywords: _Keywords) -> None:
+def _check_kind(keywords: Keywords) -> None:
     instrument = keywords.word("INSTRUME")
     if instrument != "NIRSPEC":
         raise NrsdarkError(
@@ -193,25 +132,32 @@ def _check_kind(keywords: _Keywords) -> None:
         )
 
 
-def _raw_shape(science: fits.Header, url: str) -> tuple[int, int, int, int]:
-    if str(science.get("XTENSION", "")).strip() != "IMAGE":
+def _raw_shape(science: Keywords) -> tuple[int, int, int, int]:
+    if science.word("XTENSION") != "IMAGE":
         raise NrsdarkError(
-            "SCI is tile-compressed", file=url, remedy="uncompress it first (funpack)"
+            "SCI is tile-compressed", file=science.url, remedy="uncompress it first (funpack)"
         )
-    kind = (science.get("BITPIX"), science.get("BZERO", 0), science.get("BSCALE", 1))
+    kind = (
+        science.whole("BITPIX"),
+        science.whole("BZERO", 0, least=0),
+        science.whole("BSCALE", 1, least=0),
+    )
     if kind != (16, UNSIGNED_ZERO, 1):
         raise NrsdarkError(
             "is not a raw file: SCI is not unsigned 16-bit (BITPIX {}, BZERO {}, BSCALE {})".format(
                 *kind
             ),
-            file=url,
+            file=science.url,
             remedy=_UNCAL,
         )
-    n_axes = science["NAXIS"]
+    n_axes = science.whole("NAXIS")
     if n_axes != 4:
         what = f"is not a raw file: SCI has {n_axes} axes, not 4 (integration, group, y, x)"
-        raise NrsdarkError(what, file=url, remedy=_UNCAL)
-    return science["NAXIS4"], science["NAXIS3"], science["NAXIS2"], science["NAXIS1"]
+        raise NrsdarkError(what, file=science.url, remedy=_UNCAL)
+    integrations, groups, rows, columns = (
+        science.whole(f"NAXIS{axis}", least=1) for axis in (4, 3, 2, 1)
+    )
+    return integrations, groups, rows, columns
 
 
 def _check_length(size: int, offset: int, shape: tuple[int, ...], url: str) -> None:
@@ -220,43 +166,42 @@ def _check_length(size: int, offset: int, shape: tuple[int, ...], url: str) -> N
         raise NrsdarkError(
             f"is truncated: the last {missing} bytes of its pixels are missing",
             file=url,
-            remedy=_AGAIN,
+            remedy=AGAIN,
         )
 
 
-def _exposure(keywords: _Keywords, shape: tuple[int, int, int, int], offset: int) -> Exposure:
-    name = root_name(str(keywords.header.get("FILENAME") or keywords.url))
+def _exposure(keywords: Keywords, shape: tuple[int, int, int, int], offset: int) -> Exposure:
     return Exposure(
         url=keywords.url,
-        name=name or root_name(keywords.url),
+        name=root_name(keywords.text("FILENAME", "")) or root_name(keywords.url),
         detector=keywords.word("DETECTOR"),
         readpatt=keywords.word("READPATT"),
         subarray=keywords.word("SUBARRAY"),
         exp_type=keywords.word("EXP_TYPE"),
         grating=keywords.word("GRATING"),
         filter=keywords.word("FILTER"),
-        program=keywords.word_or("PROGRAM", ""),
-        observation=keywords.word_or("OBSERVTN", ""),
-        date_obs=keywords.date(),
-        n_integrations=keywords.count("NINTS"),
-        n_groups=keywords.count("NGROUPS"),
-        n_frames=keywords.count("NFRAMES"),
-        group_gap=keywords.number("GROUPGAP"),
-        frame_divisor=keywords.count("FRMDIVSR"),
-        n_outputs=keywords.count("NOUTPUTS"),
-        frame_time=keywords.seconds("TFRAME"),
-        group_time=keywords.seconds("TGROUP"),
-        xstart=keywords.count("SUBSTRT1"),
-        ystart=keywords.count("SUBSTRT2"),
-        xsize=keywords.count("SUBSIZE1"),
-        ysize=keywords.count("SUBSIZE2"),
-        gain_factor=keywords.factor("GAINFACT", 1.0),
+        program=keywords.word("PROGRAM", ""),
+        observation=keywords.word("OBSERVTN", ""),
+        date_obs=keywords.start(),
+        n_integrations=keywords.whole("NINTS", least=1),
+        n_groups=keywords.whole("NGROUPS", least=1),
+        n_frames=keywords.whole("NFRAMES", least=1),
+        group_gap=keywords.whole("GROUPGAP", least=0),
+        frame_divisor=keywords.whole("FRMDIVSR", least=1),
+        n_outputs=keywords.whole("NOUTPUTS", least=1),
+        frame_time=keywords.positive("TFRAME"),
+        group_time=keywords.positive("TGROUP"),
+        xstart=keywords.whole("SUBSTRT1", least=1),
+        ystart=keywords.whole("SUBSTRT2", least=1),
+        xsize=keywords.whole("SUBSIZE1", least=1),
+        ysize=keywords.whole("SUBSIZE2", least=1),
+        gain_factor=keywords.positive("GAINFACT", 1.0),
         data_offset=offset,
         raw_shape=shape,
     )
 
 
-def _check_geometry(exposure: Exposure, keywords: _Keywords) -> None:
+def _check_geometry(exposure: Exposure, keywords: Keywords) -> None:
     """Refuse what is no NIRSpec readout, or where header and pixels tell different stories."""
     if exposure.detector not in DETECTORS:
         what = f"DETECTOR is {exposure.detector}, not {' or '.join(DETECTORS)}"
@@ -272,7 +217,7 @@ def _check_geometry(exposure: Exposure, keywords: _Keywords) -> None:
             f"its subarray does not lie on the detector: corner ({exposure.xstart}, "
             f"{exposure.ystart}), size {exposure.xsize} x {exposure.ysize}"
         )
-        raise NrsdarkError(what, file=exposure.url, remedy=_AGAIN)
+        raise NrsdarkError(what, file=exposure.url, remedy=AGAIN)
     full_irs2 = is_irs2(exposure.readpatt) and exposure.ysize == DETECTOR_SIZE
     expected = (
         exposure.n_integrations,
@@ -285,8 +230,8 @@ def _check_geometry(exposure: Exposure, keywords: _Keywords) -> None:
             f"SCI is {exposure.raw_shape} (integration, group, y, x), but READPATT, NINTS, "
             f"NGROUPS, SUBSIZE2 and SUBSIZE1 ask for {expected}"
         )
-        raise NrsdarkError(what, file=exposure.url, remedy=_AGAIN)
-    axes = (keywords.number("FASTAXIS"), keywords.number("SLOWAXIS"))
+        raise NrsdarkError(what, file=exposure.url, remedy=AGAIN)
+    axes = (keywords.whole("FASTAXIS"), keywords.whole("SLOWAXIS"))
     if axes != scan_axes(exposure.detector):
         what = (
             f"FASTAXIS, SLOWAXIS are {axes}, but {exposure.detector} has "
