@@ -1,0 +1,139 @@
+"""From parameters to a folder that is ready to run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import yaml
+from numpy.typing import NDArray
+
+from nrsdark_xr.errors import NrsdarkError
+from nrsdark_xr.simulate.configuration import FULL, Configuration, configure, visit
+from nrsdark_xr.simulate.exposure import Integration
+from nrsdark_xr.simulate.parameters import SimulationParameters
+from nrsdark_xr.simulate.pixels import draw_pixels
+from nrsdark_xr.simulate.reference_files import write_references
+from nrsdark_xr.simulate.truth import append_hits, write_maps
+from nrsdark_xr.simulate.uncal import write_uncal
+
+Progress = Callable[[int, int, str], None]
+"""Called with the number of groups made, their total, and the name of the exposure."""
+
+
+@dataclass(frozen=True, slots=True)
+class SimulatedSet:
+    """What a simulation has written.
+
+    Attributes
+    ----------
+    directory : Path
+    exposures : tuple of Path
+        In the order of their numbers; their dates are in another.
+    references : dict of Path
+        By reference type in lower case.
+    truth : Path
+        Zarr store, to be opened with `xarray.open_zarr`.
+    run : Path
+        RUN.yaml for all of it.
+    """
+
+    directory: Path
+    exposures: tuple[Path, ...]
+    references: dict[str, Path]
+    truth: Path
+    run: Path
+
+
+def simulate(
+    directory: str | Path,
+    parameters: SimulationParameters | None = None,
+    *,
+    progress: Progress | None = None,
+) -> SimulatedSet:
+    """Write simulated raw darks, their reference files, the truth, and a RUN.yaml.
+
+    The same parameters give the same bytes. Exposure number k depends on the seed and on k, not on
+    how many exposures there are.
+
+    Parameters
+    ----------
+    directory : str or Path
+        Made if it is not there; must not hold raw exposures or a truth store yet.
+    parameters : SimulationParameters, optional
+        Default: ten full-frame NRSRAPID exposures of NRS1.
+    progress : callable, optional
+        Called after each group with the number of groups made, their total, and the exposure's name.
+
+    Returns
+    -------
+    SimulatedSet
+
+    Raises
+    ------
+    NrsdarkError
+        If the configuration cannot be simulated, or the directory already holds exposures.
+    """
+    parameters = parameters or SimulationParameters()
+    configuration = configure(parameters)
+    directory = _empty_directory(Path(directory))
+    pixels = draw_pixels(parameters, configuration)
+    references = write_references(
+        directory / "references", pixels, parameters, configuration
+    )
+    truth = directory / "truth.zarr"
+    write_maps(truth, pixels, parameters, configuration)
+
+    per_exposure = configuration.n_groups * configuration.n_integrations
+    total = per_exposure * parameters.exposures
+    exposures = []
+    for number in range(parameters.exposures):
+        taken = visit(number, configuration)
+        name = taken.name(configuration)
+
+        def all_groups() -> Iterator[NDArray[np.uint16]]:
+            done = number * per_exposure
+            for index in range(configuration.n_integrations):
+                integration = Integration(pixels, parameters, configuration, taken, index)
+                for group in integration.groups():
+                    yield group
+                    done += 1
+                    if progress is not None:
+                        progress(done, total, name)
+                row = name if index == 0 else f"{name}_i{index + 1}"
+                append_hits(truth, row, integration.hits())
+
+        path = directory / f"{name}_uncal.fits"
+        write_uncal(path, configuration, taken, all_groups())
+        exposures.append(path)
+    run = _write_run(directory, references, configuration)
+    return SimulatedSet(directory, tuple(exposures), references, truth, run)
+
+
+def _empty_directory(directory: Path) -> Path:
+    directory.mkdir(parents=True, exist_ok=True)
+    if (directory / "truth.zarr").exists() or any(directory.glob("*_uncal.fits")):
+        raise NrsdarkError(
+            "the folder already holds exposures", file=directory, remedy="name another or empty it"
+        )
+    return directory
+
+
+def _write_run(directory: Path, references: dict[str, Path], configuration: Configuration) -> Path:
+    """Write the RUN.yaml; without superbias, so that the one just made is subtracted."""
+    area = "full" if configuration.area.name == FULL else configuration.area.name.lower()
+    used = {name: path for name, path in references.items() if name != "superbias"}
+    run = {
+        "name": f"{configuration.detector.lower()}-{area}",
+        "inputs": "*_uncal.fits",
+        "store": "ramps.zarr",
+        "output": "products",
+        "references": {
+            name: path.relative_to(directory).as_posix() for name, path in used.items()
+        },
+    }
+    path = directory / "run.yaml"
+    path.write_text(yaml.safe_dump(run, sort_keys=False))
+    return path

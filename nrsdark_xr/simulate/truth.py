@@ -1,0 +1,140 @@
+"""What was put into the exposures, as one Zarr store of labelled maps."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nrsdark_xr.detector import from_detector_frame
+from nrsdark_xr.simulate.charge import seen_by_neighbours
+from nrsdark_xr.simulate.configuration import Configuration
+from nrsdark_xr.simulate.exposure import Hits
+from nrsdark_xr.simulate.parameters import SimulationParameters
+from nrsdark_xr.simulate.pixels import Pixels
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+_MAPS = {
+    "bias": ("DN", "signal at reset"),
+    "dark_rate": (
+        "DN/s",
+        "linear dark current at the end of the period, as seen through inter-pixel capacitance",
+    ),
+    "gain": ("electron/DN", "gain"),
+    "hot": ("1", "hot at the end of the period"),
+    "hot_date": ("d", "MJD at which the pixel turned hot, NaN if it is not hot"),
+    "known_hot": ("1", "hot in the input mask"),
+    "rc": ("1", "resistor-capacitor pixel"),
+    "rtn": ("1", "random telegraph noise"),
+    "rtn_amplitude": ("DN", "height of the upper level of random telegraph noise, else 0"),
+    "bad_reference": ("1", "bad reference pixel"),
+    "dead": ("1", "collects no charge"),
+}
+
+
+def write_maps(
+    path: Path, pixels: Pixels, parameters: SimulationParameters, configuration: Configuration
+) -> None:
+    """Start the store with the maps of the detector.
+
+    Parameters
+    ----------
+    path : Path
+        A new Zarr store.
+    pixels : Pixels
+    parameters : SimulationParameters
+        Kept as JSON in the attribute ``parameters``.
+    configuration : Configuration
+    """
+    import xarray as xr
+
+    maps = _maps(pixels, configuration)
+    variables = {}
+    for name, (units, meaning) in _MAPS.items():
+        image = np.ascontiguousarray(from_detector_frame(maps[name], configuration.detector))
+        variables[name] = (("y", "x"), image, {"units": units, "long_name": meaning})
+    dataset = xr.Dataset(
+        variables,
+        coords=_detector_axes(configuration),
+        attrs={"parameters": parameters.model_dump_json()},
+    )
+    dataset.to_zarr(path, mode="w-", zarr_format=3, consolidated=False)
+
+
+def append_hits(path: Path, name: str, hits: Hits) -> None:
+    """Add the particle hits of one integration along ``file``.
+
+    Parameters
+    ----------
+    path : Path
+        A store that `write_maps` began.
+    name : str
+        Value of the coordinate ``file``.
+    hits : Hits
+    """
+    dataset = _hits(name, hits)
+    known = {"append_dim": "file"} if (path / "file").exists() else {"mode": "a"}
+    dataset.to_zarr(path, zarr_format=3, consolidated=False, **known)
+
+
+def _maps(pixels: Pixels, configuration: Configuration) -> dict[str, NDArray[Any]]:
+    rate = pixels.rate.copy()
+    rate.flat[pixels.hot.index] = pixels.hot.rate
+    hot_date = np.full(rate.shape, np.nan)
+    hot_date.flat[pixels.hot.index] = pixels.hot.date
+    amplitude = np.zeros(rate.shape, np.float32)
+    amplitude.flat[pixels.telegraph.index] = pixels.telegraph.amplitude / configuration.gain
+    known = np.concatenate([pixels.hot.index[pixels.hot.known], pixels.vanished_hot])
+    seen = seen_by_neighbours(rate, pixels.kernel)
+    seen[pixels.reference] = 0
+    return {
+        "bias": pixels.bias,
+        "dark_rate": seen / pixels.gain,
+        "gain": pixels.gain,
+        "hot": pixels.mask(pixels.hot.index),
+        "hot_date": hot_date,
+        "known_hot": pixels.mask(known),
+        "rc": pixels.mask(pixels.rc.index),
+        "rtn": pixels.mask(pixels.telegraph.index),
+        "rtn_amplitude": amplitude,
+        "bad_reference": pixels.bad_reference,
+        "dead": pixels.dead,
+    }
+
+
+def _hits(name: str, hits: Hits) -> xr.Dataset:
+    import xarray as xr
+
+    dims = ("file", "y", "x")
+    return xr.Dataset(
+        {
+            "cosmic_ray_group": (
+                dims,
+                hits.group[np.newaxis],
+                {"long_name": "first group with charge of a particle, from 1; 0 for none"},
+            ),
+            "cosmic_ray_charge": (
+                dims,
+                hits.charge[np.newaxis],
+                {"units": "electron", "long_name": "charge of particles in that group"},
+            ),
+            "snowball_core_group": (
+                dims,
+                hits.snowball_core[np.newaxis],
+                {"long_name": "first group in the core of a snowball, from 1; 0 for none"},
+            ),
+        },
+        coords={"file": np.array([name], dtype=object)},
+    )
+
+
+def _detector_axes(configuration: Configuration) -> dict[str, tuple[str, NDArray[np.int64]]]:
+    area = configuration.area
+    return {
+        "y": ("y", np.arange(area.ystart, area.ystart + area.ysize)),
+        "x": ("x", np.arange(area.xstart, area.xstart + area.xsize)),
+    }
