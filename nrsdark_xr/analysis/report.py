@@ -59,6 +59,8 @@ class ExampleRamp:
     groupdq : ndarray of uint8, shape (file, group)
     average, dark : ndarray, shape (group,)
         Average ramp and synthesized dark [DN].
+    rate : float
+        Mean dark rate [DN/s].
     """
 
     kind: str
@@ -68,6 +70,7 @@ class ExampleRamp:
     groupdq: NDArray[np.uint8]
     average: NDArray[Any]
     dark: NDArray[Any]
+    rate: float
 
 
 @dataclass(frozen=True, slots=True)

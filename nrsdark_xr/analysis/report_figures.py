@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from nrsdark_xr.analysis.figures import (
     COLORS,
-    FlagStyle,
     HistogramSeries,
     Mark,
+    change_map,
     flag_map,
     histogram,
     image_map,
@@ -36,7 +36,7 @@ _CAPTIONS = {
     "RTN": "An RTN (TELEGRAPH) pixel toggles between levels: jumps up and down. The average ramp "
     "ends with the last exposure that has not jumped.",
     "IPC neighbour": "Beside the brightest hot pixel: capacitive coupling bends the first groups, "
-    "so the dark takes the average ramp instead of a straight line.",
+    "so the dark takes the average ramp; its rate, projected from the first group, falls short.",
 }
 
 
@@ -90,8 +90,7 @@ def maps(content: ReportContent) -> list[Picture]:
             flag_map(
                 content.dark_dq | content.mask,
                 title="Flagged pixels",
-                xstart=content.xstart,
-                ystart=content.ystart,
+                corner=(content.xstart, content.ystart),
             ),
             title="Map of flagged pixels",
             caption="DQ of the dark and of the mask together; markers are larger than a pixel. "
@@ -172,6 +171,7 @@ def ramps(content: ReportContent) -> list[Picture]:
                 f"(y {example.y}, x {example.x})",
                 average=example.average,
                 dark=example.dark,
+                rate=example.rate if example.kind == "IPC neighbour" else None,
             ),
             title=f"Ramps of one {example.kind} pixel",
             caption=_CAPTIONS.get(example.kind, ""),
@@ -216,8 +216,7 @@ def changes(content: ReportContent) -> list[Picture]:
                     sigma=sigma,
                     sigma_label="old over pixels",
                     unit="DN",
-                    xstart=content.xstart,
-                    ystart=content.ystart,
+                    corner=(content.xstart, content.ystart),
                 ),
                 title="Median column and row of the difference",
                 caption="The column shows amplifiers and rows, the row shows 1/f noise. Shaded: "
@@ -228,12 +227,11 @@ def changes(content: ReportContent) -> list[Picture]:
     if content.baseline.mask is not None:
         pictures.append(
             picture(
-                hot_change_map(
-                    content.mask,
-                    content.baseline.mask,
+                change_map(
+                    (content.mask & np.uint32(DQ.HOT)) != 0,
+                    (content.baseline.mask & np.uint32(DQ.HOT)) != 0,
                     title="Hot pixels, new against old",
-                    xstart=content.xstart,
-                    ystart=content.ystart,
+                    corner=(content.xstart, content.ystart),
                 ),
                 title="Map of new and vanished hot pixels",
                 caption="Hot pixels come and go with time, anywhere on the detector; a change that "
@@ -242,21 +240,6 @@ def changes(content: ReportContent) -> list[Picture]:
             )
         )
     return pictures
-
-
-def hot_change_map(
-    new: NDArray[np.uint32], old: NDArray[np.uint32], *, title: str, xstart: int, ystart: int
-) -> Any:
-    """Map of the pixels that are HOT in one of two masks only."""
-    is_hot, was_hot = (new & np.uint32(DQ.HOT)) != 0, (old & np.uint32(DQ.HOT)) != 0
-    # Two bits of a scratch map; only the labels say what they are.
-    change = np.where(is_hot & ~was_hot, np.uint32(1), np.uint32(0))
-    change |= np.where(was_hot & ~is_hot, np.uint32(2), np.uint32(0))
-    styles = (
-        FlagStyle(DQ(1), COLORS["vermilion"], "o", "new"),
-        FlagStyle(DQ(2), COLORS["blue"], "s", "vanished"),
-    )
-    return flag_map(change, title=title, styles=styles, xstart=xstart, ystart=ystart)
 
 
 def _image(
@@ -275,8 +258,7 @@ def _image(
         unit=unit,
         scale=scale,
         colormap=colormap,
-        xstart=content.xstart,
-        ystart=content.ystart,
+        corner=(content.xstart, content.ystart),
     )
     return picture(figure, title=title, caption=caption, few_colors=True, wide=is_wide(image.shape))
 

@@ -101,8 +101,8 @@ def image_map(
     unit: str,
     scale: Literal["linear", "asinh", "symmetric"] = "linear",
     colormap: str = "viridis",
-    xstart: int = 1,
-    ystart: int = 1,
+    limits: tuple[float, float] | None = None,
+    corner: tuple[int, int] = (1, 1),
 ) -> Figure:
     """Image with a colour bar in detector coordinates.
 
@@ -117,10 +117,13 @@ def image_map(
         differences.
     colormap : str
         Of matplotlib.
-    xstart, ystart : int
-        1-based detector pixel of the first column and row.
+    limits : (float, float), optional
+        Ends of the linear scale; its percentiles by default.
+    corner : (int, int)
+        1-based detector pixel (x, y) of the first column and row.
     """
     ny, nx = image.shape
+    xstart, ystart = corner
     figure, ax = _map_axes(image.shape)
     shown = block_median(image)
     drawn = ax.imshow(
@@ -128,7 +131,7 @@ def image_map(
         origin="lower",
         aspect="auto" if is_wide(image.shape) else "equal",
         interpolation="nearest",
-        norm=_norm(shown, scale),
+        norm=_norm(shown, scale) if limits is None else Normalize(*limits),
         cmap=colormap,
         extent=(xstart - 0.5, xstart + nx - 0.5, ystart - 0.5, ystart + ny - 0.5),
     )
@@ -152,8 +155,7 @@ def flag_map(
     *,
     title: str,
     styles: Sequence[FlagStyle] = FLAG_STYLES,
-    xstart: int = 1,
-    ystart: int = 1,
+    corner: tuple[int, int] = (1, 1),
 ) -> Figure:
     """Where the flagged pixels are: one marker each, larger the rarer the flag.
 
@@ -163,10 +165,11 @@ def flag_map(
     title : str
     styles : sequence of FlagStyle
         Flags to draw; those that no pixel has are left out of the legend.
-    xstart, ystart : int
-        1-based detector pixel of the first column and row.
+    corner : (int, int)
+        1-based detector pixel (x, y) of the first column and row.
     """
     ny, nx = dq.shape
+    xstart, ystart = corner
     figure, ax = _map_axes(dq.shape)
     places = {style: np.nonzero(dq & style.flag) for style in styles}
     for style, (y, x) in sorted(places.items(), key=lambda item: -len(item[1][0])):
@@ -199,8 +202,41 @@ def flag_map(
         for handle in legend.legend_handles:
             handle.set_markersize(6)  # type: ignore[union-attr]
     else:
-        ax.text(0.5, 0.5, "no flagged pixel", transform=ax.transAxes, ha="center", color="#5B6069")
+        ax.text(0.5, 0.5, "no such pixel", transform=ax.transAxes, ha="center", color="#5B6069")
     return figure
+
+
+def change_map(
+    new: NDArray[np.bool_],
+    old: NDArray[np.bool_],
+    *,
+    title: str,
+    corner: tuple[int, int] = (1, 1),
+) -> Figure:
+    """Where the pixels are that are true in one of two maps only.
+
+    Parameters
+    ----------
+    new, old : ndarray of bool, shape (y, x)
+    title : str
+    corner : (int, int)
+        1-based detector pixel (x, y) of the first column and row.
+    """
+    # A scratch map of two bits, whose names do not matter: the labels say what they are.
+    gained, lost = list(DQ)[:2]
+    change = np.where(new & ~old, np.uint32(gained), np.uint32(0))
+    change |= np.where(old & ~new, np.uint32(lost), np.uint32(0))
+    styles = (
+        FlagStyle(gained, COLORS["vermilion"], "o", "new"),
+        FlagStyle(lost, COLORS["blue"], "s", "vanished"),
+    )
+    return flag_map(change, title=title, styles=styles, corner=corner)
+
+
+def linear_limits(image: NDArray[Any]) -> tuple[float, float]:
+    """Ends of the linear scale of `image_map`, to draw another image on the same scale."""
+    finite = image[np.isfinite(image)]
+    return _range(finite, PERCENTILES) if finite.size else (0.0, 1.0)
 
 
 def _map_axes(shape: tuple[int, ...]) -> tuple[Figure, Axes]:

@@ -22,8 +22,7 @@ def profiles(
     sigma: float,
     sigma_label: str,
     unit: str,
-    xstart: int = 1,
-    ystart: int = 1,
+    corner: tuple[int, int] = (1, 1),
 ) -> Figure:
     """Median column and median row of a difference, with a band of 1 sigma about its median.
 
@@ -35,8 +34,8 @@ def profiles(
     sigma_label : str
         What `sigma` is, for the legend.
     unit : str
-    xstart, ystart : int
-        1-based detector pixel of the first column and row.
+    corner : (int, int)
+        1-based detector pixel (x, y) of the first column and row.
     """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "All-NaN slice")
@@ -44,6 +43,7 @@ def profiles(
         row = np.nanmedian(difference, axis=0)
         center = float(np.nanmedian(difference))
     figure = new_figure(11.0, 3.3)
+    xstart, ystart = corner
     left, right = figure.subplots(1, 2)
     _draw(left, np.arange(ystart, ystart + len(column)), column, center, sigma)
     _draw(right, np.arange(xstart, xstart + len(row)), row, center, sigma)

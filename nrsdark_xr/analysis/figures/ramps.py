@@ -26,10 +26,20 @@ def ramp_figure(
     title: str,
     average: NDArray[Any] | None = None,
     dark: NDArray[Any] | None = None,
+    rate: float | None = None,
 ) -> Figure:
     """Figure of `draw_ramps`, which documents the parameters."""
     figure = new_figure(5.6, 4.1)
-    draw_ramps(figure.add_subplot(), time, ramp, groupdq, title=title, average=average, dark=dark)
+    draw_ramps(
+        figure.add_subplot(),
+        time,
+        ramp,
+        groupdq,
+        title=title,
+        average=average,
+        dark=dark,
+        rate=rate,
+    )
     return figure
 
 
@@ -42,6 +52,7 @@ def draw_ramps(
     title: str,
     average: NDArray[Any] | None = None,
     dark: NDArray[Any] | None = None,
+    rate: float | None = None,
 ) -> None:
     """Draw the ramps of one pixel: all in grey, the one with the most jumps in black.
 
@@ -61,6 +72,8 @@ def draw_ramps(
         Average ramp [DN].
     dark : ndarray, shape (group,), optional
         Synthesized dark [DN].
+    rate : float, optional
+        Dark rate [DN/s], drawn as a line from the first group of the average ramp.
     """
     jump = (groupdq & DQ.JUMP_DET) != 0
     saturated = (groupdq & DQ.SATURATED) != 0
@@ -71,11 +84,12 @@ def draw_ramps(
         if where.any():
             ax.plot(times[where], ramp[where], linestyle="none", label=label, **style)
 
+    shown_label = "exposure with most jumps" if jump.any() else "one exposure"
     black, yellow = COLORS["black"], COLORS["yellow"]
     others = np.broadcast_to(~shown[:, np.newaxis], ramp.shape)
-    points(others, f"{len(ramp) - 1} other exposures", marker=".", ms=2.6, color="#A4A9B1")
+    points(others, f"{len(ramp) - 1} other exposures", marker=".", ms=3.2, color="#A4A9B1")
     points(others & jump, "", marker="o", ms=3, color=yellow, mec="#9A9030", mew=0.4)
-    points(~others, "exposure with most jumps", marker="o", ms=3.4, color=black, zorder=3)
+    points(~others, shown_label, marker="o", ms=3.4, color=black, zorder=3)
     points(~others & jump, "jump", marker="o", ms=5, color=yellow, mec=black, mew=0.7, zorder=4)
     points(saturated, "saturated", marker="x", ms=4, color=COLORS["purple"], zorder=4)
     if average is not None:
@@ -90,6 +104,9 @@ def draw_ramps(
             zorder=6,
             label="new dark",
         )
+    if rate is not None and average is not None:
+        line = average[0] + rate * (time - time[0])
+        ax.plot(time, line, color=COLORS["green"], lw=1.6, ls=":", zorder=6, label="rate x time")
     style_axes(ax, title=title, xlabel="time since reset [s]", ylabel="counts [DN]")
     low, high = _limits(ramp, groupdq, average, dark)
     ax.set_ylim(low, high)

@@ -67,7 +67,7 @@ def number(value: float, *, digits: int = 4) -> str:
         text = f"{value:.{digits}g}" if abs(value) < 10**digits else f"{value:.0f}"
     else:
         mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
-        text = f"{mantissa}e{int(exponent)}"
+        text = f"{float(mantissa):g}e{int(exponent)}"
     return text.replace("-", MINUS)
 
 
@@ -87,7 +87,9 @@ def asinh_ticks(low: float, high: float, width: float) -> list[float]:
     inside = sorted(tick for tick in ticks if low <= tick <= high)
     if len(inside) >= _MIN_TICKS:
         return inside
-    positions = np.linspace(np.arcsinh(low / width), np.arcsinh(high / width), _TICKS)
+    start, stop = np.arcsinh(low / width), np.arcsinh(high / width)
+    step = (stop - start) / _TICKS
+    positions = step * np.arange(np.ceil(start / step), np.floor(stop / step) + 1)
     rounded = {float(f"{value:.1g}") for value in np.sinh(positions) * width}
     return sorted(tick for tick in rounded if low <= tick <= high)
 
