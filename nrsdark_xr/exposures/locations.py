@@ -94,7 +94,11 @@ def reading(url: str) -> Iterator[None]:
     except IsADirectoryError as error:
         raise NrsdarkError("is a folder", file=url, remedy="name a file in it") from error
     except OSError as error:
-        raise NrsdarkError(f"cannot be read ({_one_line(error)})", file=url) from error
+        raise NrsdarkError(
+            f"cannot be read ({_one_line(error)})",
+            file=url,
+            remedy="check the file, or fetch it again",
+        ) from error
     except Exception as error:
         if type(error).__module__.partition(".")[0] not in _TRANSPORTS:
             raise

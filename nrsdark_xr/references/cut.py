@@ -23,9 +23,10 @@ class Rectangle:
     ysize: int
 
     @classmethod
-    def of(cls, exposure: Exposure) -> Rectangle:
-        """Take the subarray of `exposure`, its rows as they are stored (3200 for IRS2)."""
-        return cls(exposure.xstart, exposure.ystart, exposure.xsize, exposure.raw_shape[2])
+    def of(cls, exposure: Exposure, *, raw: bool) -> Rectangle:
+        """Take the subarray of `exposure`; if `raw`, with its rows as stored (3200 for IRS2)."""
+        rows = exposure.raw_shape[2] if raw else exposure.ysize
+        return cls(exposure.xstart, exposure.ystart, exposure.xsize, rows)
 
     def __str__(self) -> str:
         return f"{self.xsize} x {self.ysize} pixels at ({self.xstart}, {self.ystart})"
@@ -87,6 +88,12 @@ def cut(array: NDArray[Any], have: Rectangle, want: Rectangle, url: str) -> NDAr
     """
     if have == want:
         return array
+    if have.ysize > DETECTOR_SIZE:
+        raise NrsdarkError(
+            f"is an IRS2 reference: it has {have.ysize} rows, but the exposure needs {want}",
+            file=url,
+            remedy="give the reference of this readout",
+        )
     x, y = want.xstart - have.xstart, want.ystart - have.ystart
     if x < 0 or y < 0 or x + want.xsize > have.xsize or y + want.ysize > have.ysize:
         raise NrsdarkError(

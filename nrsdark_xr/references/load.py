@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nrsdark_xr.detector import DETECTOR_SIZE
 from nrsdark_xr.errors import NrsdarkError
 from nrsdark_xr.exposures import Exposure
 from nrsdark_xr.exposures.locations import (
@@ -25,6 +24,8 @@ from nrsdark_xr.references.paths import ReferencePaths
 from nrsdark_xr.references.references import References
 
 _CRDS = "give the file that CRDS names for these exposures"
+_RAW_KINDS = ("mask", "superbias")
+"""References used while IRS2 exposures still have their interleaved reference pixels."""
 
 
 def load_references(
@@ -91,13 +92,13 @@ def _load(
         arrays = _arrays(kind, hdus, names, location)
     main = arrays[names[0]]
     have = reference_rectangle(header, main.shape, location)
-    want = _wanted(exposure, have)
+    want = Rectangle.of(exposure, raw=kind in _RAW_KINDS)
     loaded = {}
     for name in names:
         array = arrays.pop(name)
         if array is None:
             continue
-        if array.shape[-2:] != main.shape[-2:]:
+        if array.shape[-2:] != main.shape[-2:] or (name == "dq" and array.ndim != 2):
             what = f"its arrays have different shapes: {array.shape} and {main.shape}"
             raise NrsdarkError(what, file=location, remedy=_CRDS)
         loaded[name] = _native(cut(array, have, want, location))
@@ -152,20 +153,15 @@ def _arrays(kind: str, hdus: Any, names: list[str], url: str) -> dict[str, Any]:
         raise NrsdarkError(f"has no {extension} extension", file=url, remedy=_CRDS)
     try:
         with model_class(hdus) as model:
-            return {name: getattr(model, name) for name in names}
+            arrays = {name: getattr(model, name) for name in names}
     except (TypeError, ValueError) as error:  # astropy and stdatamodels on truncated or odd arrays
         reason = " ".join(str(error).split())
         raise NrsdarkError(
             f"cannot be read as a {kind} reference ({reason})", file=url, remedy=_CRDS
         ) from error
-
-
-def _wanted(exposure: Exposure, have: Rectangle) -> Rectangle:
-    """Tell which rows an exposure needs: IRS2 references come with or without reference samples."""
-    want = Rectangle.of(exposure)
-    if want.ysize > DETECTOR_SIZE and have.ysize == DETECTOR_SIZE:
-        return Rectangle(want.xstart, want.ystart, want.xsize, exposure.ysize)
-    return want
+    if "dq" in arrays and "DQ" not in hdus:  # the default of LinearityModel has a plane too many
+        arrays["dq"] = np.zeros(arrays[names[0]].shape[-2:], dtype=np.uint32)
+    return arrays
 
 
 def _native(array: NDArray[Any]) -> NDArray[Any]:

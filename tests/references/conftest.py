@@ -63,6 +63,7 @@ def write_reference(
     dq_def: dict[str, int] | None = None,
     coefficients: int = 4,
     inverse: bool = False,
+    flagged: bool = True,
     dtype: str = ">f4",
     seed: int = 0,
     without: tuple[str, ...] = (),
@@ -104,7 +105,7 @@ def write_reference(
             hdus.append(fits.ImageHDU(image((coefficients, *shape)), name="INV_COEFFS"))
     elif kind != "mask":
         hdus.append(fits.ImageHDU(image(shape), name="SCI"))
-    if kind in ("mask", "saturation", "linearity", "superbias"):
+    if kind in ("mask", "saturation", "linearity", "superbias") and flagged:
         flags = rng.integers(0, 8, shape).astype("u4") if dq is None else dq
         hdus.append(fits.ImageHDU(flags, name="DQ"))
         names = dq_def or {"DO_NOT_USE": 1, "HOT": 2, "DEAD": 4}
@@ -112,7 +113,7 @@ def write_reference(
             (int(value).bit_length() - 1, value, name, name.lower())
             for name, value in names.items()
         ]
-        table = np.array(rows, [("BIT", "i4"), ("VALUE", "i4"), ("NAME", "S40"), ("D", "S80")])
+        table = np.array(rows, [("BIT", "i4"), ("VALUE", "u4"), ("NAME", "S40"), ("D", "S80")])
         table.dtype.names = ("BIT", "VALUE", "NAME", "DESCRIPTION")
         hdus.append(fits.BinTableHDU(table, name="DQ_DEF"))
     hdus.writeto(path, overwrite=True)
