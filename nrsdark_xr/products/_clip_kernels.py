@@ -1,0 +1,336 @@
+"""The clipping itself, compiled.
+
+Samples are worked on in tiles: all files of a few hundred neighbouring pixels, sorted along the
+file axis with a sorting network, so that each instruction serves several pixels. In most pixels
+nothing is rejected and the first moments are the answer; the others are iterated on one by one.
+
+Bounds are the same real numbers as in astropy, but summed in another order. Where a sample lies so
+close to a bound that rounding could decide, `_astropy_bounds` repeats astropy's own operations in
+their order.
+"""
+
+from __future__ import annotations
+
+from math import sqrt
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+MAX_FILES = np.iinfo(np.uint16).max
+"""Files that can be counted in uint16."""
+TILE = 256
+"""Pixels per tile: of 40 files, a tile and its sorted copy take 80 KiB, which the L2 cache holds."""
+ROUNDING = 16 * np.finfo(np.float64).eps
+"""Relative error per summand of a bound, with ample margin."""
+MAD_TO_STD = 1.482602218505602
+"""Standard deviation of a normal distribution in units of its median absolute deviation, as astropy
+rounds it."""
+LARGEST = np.finfo(np.float32).max
+BAD = np.float32(np.inf)
+"""Stands for a bad sample inside a tile: sorts last."""
+
+
+@njit(cache=True, nogil=True)
+def _select(values: Any, n: int, k: int) -> float:
+    """Wirth's selection of the k-th smallest of the first `n` values, which it permutes."""
+    left = 0
+    right = n - 1
+    while left < right:
+        pivot = values[k]
+        i = left
+        j = right
+        while True:
+            while values[i] < pivot:
+                i += 1
+            while pivot < values[j]:
+                j -= 1
+            if i <= j:
+                values[i], values[j] = values[j], values[i]
+                i += 1
+                j -= 1
+            if i > j:
+                break
+        if j < k:
+            left = i
+        if k < i:
+            right = j
+    return values[k]
+
+
+@njit(cache=True, nogil=True)
+def _median(values: Any, n: int) -> float:
+    if n % 2 == 0:
+        upper = _select(values, n, n // 2)
+        return 0.5 * (upper + _select(values, n, n // 2 - 1))
+    return _select(values, n, (n - 1) // 2)
+
+
+@njit(cache=True, nogil=True)
+def _astropy_bounds(
+    values: Any,
+    n: int,
+    deviations: Any,
+    use_median: bool,
+    use_mad: bool,
+    maxiters: int,
+    sigma: float,
+) -> tuple[float, float]:
+    """Bounds as astropy's ``compute_sigma_clipped_bounds`` finds them, operation by operation.
+
+    `values` (the first `n`, in file order) and `deviations` are scratch.
+    """
+    lower = np.nan
+    upper = np.nan
+    for _ in range(maxiters):
+        median = 0.0
+        mean = 0.0
+        if use_median or use_mad:
+            median = _median(values, n)
+        if not use_median or not use_mad:
+            for i in range(n):
+                mean += values[i]
+            mean /= n
+        center = median if use_median else mean
+        spread = 0.0
+        if use_mad:
+            for i in range(n):
+                deviations[i] = abs(values[i] - median)
+            spread = _median(deviations, n) * MAD_TO_STD
+        else:
+            for i in range(n):
+                spread += (values[i] - mean) * (values[i] - mean)
+            spread = sqrt(spread / n)
+        lower = center - sigma * spread
+        upper = center + sigma * spread
+        kept = 0
+        for i in range(n):
+            if lower <= values[i] <= upper:
+                values[kept] = values[i]
+                kept += 1
+        if kept in (n, 0):
+            break
+        n = kept
+    return lower, upper
+
+
+@njit(cache=True, nogil=True)
+def _sorted_bounds(ordered: Any, n: int, maxiters: int, sigma: float) -> tuple[float, float, bool]:
+    """Bounds about the median of `n` sorted values, and whether no sample is within rounding."""
+    first = 0
+    last = n
+    lower = 0.0
+    upper = 0.0
+    largest = max(abs(ordered[0]), abs(ordered[n - 1]))
+    for _ in range(maxiters):
+        size = last - first
+        middle = first + size // 2
+        median = ordered[middle]
+        if size % 2 == 0:
+            median = 0.5 * (median + ordered[middle - 1])
+        mean = 0.0
+        for i in range(first, last):
+            mean += ordered[i]
+        mean /= size
+        spread = 0.0
+        for i in range(first, last):
+            spread += (ordered[i] - mean) * (ordered[i] - mean)
+        spread = sqrt(spread / size)
+        lower = median - sigma * spread
+        upper = median + sigma * spread
+        margin = ROUNDING * n * (largest + sigma * spread)
+        for i in range(n):
+            if abs(ordered[i] - lower) <= margin or abs(ordered[i] - upper) <= margin:
+                return lower, upper, False
+        new_first = first
+        while new_first < last and ordered[new_first] < lower:
+            new_first += 1
+        new_last = last
+        while new_last > new_first and ordered[new_last - 1] > upper:
+            new_last -= 1
+        if new_last - new_first in (size, 0):
+            break
+        first = new_first
+        last = new_last
+    return lower, upper, True
+
+
+@njit(cache=True, nogil=True)
+def _load_tile(
+    values: Any,
+    limits: Any,
+    good: Any,
+    group: int,
+    group_index: int,
+    start: int,
+    width: int,
+    tile: Any,
+) -> None:
+    """Fill `tile` (file, pixel) with the samples of one group, bad ones marked."""
+    for f in range(values.shape[0]):
+        for p in range(width):
+            sample = values[f, group, start + p]
+            usable = (abs(sample) <= LARGEST) & (limits[f, start + p] > group_index)
+            tile[f, p] = sample if usable else BAD
+        if good.size:
+            for p in range(width):
+                if not good[f, group, start + p]:
+                    tile[f, p] = BAD
+
+
+@njit(cache=True, nogil=True)
+def _moments(tile: Any, width: int, count: Any, mean: Any, std: Any) -> None:
+    """Count, mean and standard deviation of the good samples of each pixel, in file order."""
+    n_files = tile.shape[0]
+    for p in range(width):
+        count[p] = 0.0
+        mean[p] = 0.0
+        std[p] = 0.0
+    for f in range(n_files):
+        for p in range(width):
+            usable = tile[f, p] != BAD
+            count[p] += 1.0 if usable else 0.0
+            mean[p] += np.float64(tile[f, p]) if usable else 0.0
+    for p in range(width):
+        mean[p] /= max(count[p], 1.0)
+    for f in range(n_files):
+        for p in range(width):
+            deviation = np.float64(tile[f, p]) - mean[p] if tile[f, p] != BAD else 0.0
+            std[p] += deviation * deviation
+    for p in range(width):
+        std[p] = sqrt(std[p] / max(count[p], 1.0))
+
+
+@njit(cache=True, nogil=True)
+def _sort_tile(tile: Any, ordered: Any, network: Any, width: int) -> None:
+    """Sort each pixel of `tile` along the files into `ordered`."""
+    for f in range(tile.shape[0]):
+        for p in range(width):
+            ordered[f, p] = tile[f, p]
+    for c in range(network.shape[0]):
+        low = network[c, 0]
+        high = network[c, 1]
+        for p in range(width):
+            a = ordered[low, p]
+            b = ordered[high, p]
+            swap = b < a
+            ordered[low, p] = b if swap else a
+            ordered[high, p] = a if swap else b
+
+
+@njit(cache=True, nogil=True)
+def _bounded_moments(tile: Any, p: int, lower: float, upper: float) -> tuple[int, float, float]:
+    """Count, mean and standard deviation of one pixel's samples within bounds, in file order."""
+    count = 0
+    mean = 0.0
+    for f in range(tile.shape[0]):
+        if tile[f, p] != BAD and lower <= tile[f, p] <= upper:
+            count += 1
+            mean += tile[f, p]
+    if count == 0:
+        return 0, np.nan, np.nan
+    mean /= count
+    std = 0.0
+    for f in range(tile.shape[0]):
+        if tile[f, p] != BAD and lower <= tile[f, p] <= upper:
+            std += (tile[f, p] - mean) * (tile[f, p] - mean)
+    return count, mean, sqrt(std / count)
+
+
+@njit(cache=True, nogil=True)
+def clip_tiles(
+    values: NDArray[np.float32],
+    limits: NDArray[np.uint16],
+    good: NDArray[np.bool_],
+    first_group: int,
+    network: NDArray[np.uint16],
+    use_median: bool,
+    use_mad: bool,
+    maxiters: int,
+    sigma: float,
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.uint16]]:
+    """Clip every pixel of every group over files.
+
+    Parameters
+    ----------
+    values : ndarray of float32, shape (file, group, pixel)
+    limits : ndarray of uint16, shape (file, pixel)
+        A sample is good while the index of its group is below.
+    good : ndarray of bool, shape of `values`, or empty
+        Further says which samples are good.
+    first_group : int
+        Index of the first group.
+    network : ndarray of uint16, shape (comparator, 2)
+        Sorts as many values as there are files.
+    use_median, use_mad : bool
+        Center and spread.
+    maxiters : int
+    sigma : float
+
+    Returns
+    -------
+    mean, std : ndarray of float32, shape (group, pixel)
+    count : ndarray of uint16, shape (group, pixel)
+    """
+    n_files, n_groups, n_pixels = values.shape
+    out_mean = np.empty((n_groups, n_pixels), np.float32)
+    out_std = np.empty((n_groups, n_pixels), np.float32)
+    out_count = np.empty((n_groups, n_pixels), np.uint16)
+    tile = np.empty((n_files, TILE), np.float32)
+    ordered = np.empty((n_files, TILE), np.float32)
+    column = np.empty(n_files, np.float64)
+    deviations = np.empty(n_files, np.float64)
+    count = np.empty(TILE, np.float64)
+    mean = np.empty(TILE, np.float64)
+    std = np.empty(TILE, np.float64)
+    in_tiles = use_median and not use_mad
+    for g in range(n_groups):
+        for start in range(0, n_pixels, TILE):
+            width = min(TILE, n_pixels - start)
+            _load_tile(values, limits, good, g, first_group + g, start, width, tile)
+            _moments(tile, width, count, mean, std)
+            if in_tiles:
+                _sort_tile(tile, ordered, network, width)
+            for p in range(width):
+                n = int(count[p])
+                pixel = start + p
+                out_mean[g, pixel] = mean[p]
+                out_std[g, pixel] = std[p]
+                out_count[g, pixel] = n
+                if n == 0:
+                    out_mean[g, pixel] = np.nan
+                    out_std[g, pixel] = np.nan
+                    continue
+                decided = False
+                lower = 0.0
+                upper = 0.0
+                if in_tiles:
+                    smallest = np.float64(ordered[0, p])
+                    largest = np.float64(ordered[n - 1, p])
+                    if smallest == largest:  # sums of equal float32 are exact: nothing is rejected
+                        continue
+                    median = np.float64(ordered[n // 2, p])
+                    if n % 2 == 0:
+                        median = 0.5 * (median + np.float64(ordered[n // 2 - 1, p]))
+                    reach = sigma * std[p]
+                    margin = ROUNDING * n * (max(abs(smallest), abs(largest)) + reach)
+                    if median - smallest < reach - margin and largest - median < reach - margin:
+                        continue
+                    for f in range(n):
+                        column[f] = ordered[f, p]
+                    lower, upper, decided = _sorted_bounds(column, n, maxiters, sigma)
+                if not decided:
+                    n = 0
+                    for f in range(n_files):
+                        if tile[f, p] != BAD:
+                            column[n] = tile[f, p]
+                            n += 1
+                    lower, upper = _astropy_bounds(
+                        column, n, deviations, use_median, use_mad, maxiters, sigma
+                    )
+                n, mean_p, std_p = _bounded_moments(tile, p, lower, upper)
+                out_mean[g, pixel] = mean_p
+                out_std[g, pixel] = std_p
+                out_count[g, pixel] = n
+    return out_mean, out_std, out_count

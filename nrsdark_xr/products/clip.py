@@ -1,0 +1,184 @@
+"""Sigma-clipped statistics over exposures and over pixels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nrsdark_xr.parameters import Parameters
+from nrsdark_xr.products._clip_kernels import MAD_TO_STD, MAX_FILES, clip_tiles
+
+
+class ClipParameters(Parameters):
+    """How to clip, with the semantics of `astropy.stats.sigma_clip`."""
+
+    sigma: float = 3.0
+    """Reject beyond this many standard deviations (JWST-STScI-009226 §4.1.3)."""
+    maxiters: int = 5
+    """Iterations at most (the default of astropy)."""
+    center: Literal["median", "mean"] = "median"
+    """What deviations are counted from."""
+    spread: Literal["std", "mad_std"] = "std"
+    """The standard deviation, or the one that the median absolute deviation implies.
+
+    With fewer than 8 inputs no single outlier is 3 standard deviations off, so that ``std`` cannot
+    reject it: ``mad_std`` can."""
+
+
+@dataclass(frozen=True, slots=True)
+class Clipped:
+    """What survived the clipping, per sample position.
+
+    Attributes
+    ----------
+    mean, std : ndarray of float32
+        Mean and population standard deviation of the survivors; NaN where there is none.
+    count : ndarray of uint16
+        Survivors.
+    """
+
+    mean: NDArray[np.float32]
+    std: NDArray[np.float32]
+    count: NDArray[np.uint16]
+
+
+class FrameStatistics(NamedTuple):
+    """Statistics of the pixels of a frame that survived the clipping."""
+
+    mean: float
+    std: float
+    median: float
+
+
+def clipped_mean(
+    values: NDArray[np.float32],
+    *,
+    good: NDArray[np.bool_] | None = None,
+    good_groups: NDArray[np.uint16] | None = None,
+    first_group: int = 0,
+    parameters: ClipParameters | None = None,
+) -> Clipped:
+    """Sigma-clipped mean and standard deviation over files (JWST-STScI-009226 §4.1.3).
+
+    The survivors are those of ``astropy.stats.sigma_clip(values, axis=0)``, which computes its
+    bounds in float64 whatever the input. Mean and standard deviation of the survivors are
+    accumulated in float64 in the order of the files, each sample position for itself: how an array
+    is cut into blocks changes no bit.
+
+    Parameters
+    ----------
+    values : ndarray of float32, shape (file, ...)
+        Samples; NaN and infinity are bad.
+    good : ndarray of bool, same shape, optional
+        Which samples take part.
+    good_groups : ndarray of uint16, shape (file, ...) without the group axis, optional
+        Group g (the second axis of `values`) takes part where ``g < good_groups``.
+    first_group : int
+        Index of the first group of `values`, which may be a block of a longer ramp.
+    parameters : ClipParameters, optional
+
+    Returns
+    -------
+    Clipped
+        `mean` and population `std`, float32, NaN where nothing survived; `count` of survivors,
+        uint16.
+
+    Raises
+    ------
+    ValueError
+        If shapes do not match, or there are more files than the kernel can count.
+    """
+    parameters = ClipParameters() if parameters is None else parameters
+    n_files = values.shape[0]
+    shape = values.shape[1:]
+    if not 0 < n_files <= MAX_FILES:
+        raise ValueError(f"between 1 and {MAX_FILES} files can be clipped, not {n_files}")
+    if good_groups is None:
+        stack = values.reshape(n_files, 1, -1)
+        limits = np.ones((n_files, stack.shape[2]), np.uint16)
+        first_group = 0
+    else:
+        if good_groups.shape != (n_files, *shape[1:]):
+            raise ValueError(f"good_groups has shape {good_groups.shape}, ramps {values.shape}")
+        stack = values.reshape(n_files, shape[0], -1)
+        limits = np.ascontiguousarray(good_groups, np.uint16).reshape(n_files, -1)
+    if good is None:
+        good = np.empty((0, 0, 0), np.bool_)
+    elif good.shape == values.shape:
+        good = np.ascontiguousarray(good).reshape(stack.shape)
+    else:
+        raise ValueError(f"good has shape {good.shape}, values {values.shape}")
+    mean, std, count = clip_tiles(
+        np.ascontiguousarray(stack, np.float32),
+        limits,
+        good,
+        first_group,
+        _sorting_network(n_files),
+        parameters.center == "median",
+        parameters.spread == "mad_std",
+        parameters.maxiters,
+        parameters.sigma,
+    )
+    return Clipped(mean.reshape(shape), std.reshape(shape), count.reshape(shape))
+
+
+def frame_statistics(
+    values: NDArray[np.floating], *, parameters: ClipParameters | None = None
+) -> FrameStatistics:
+    """Sigma-clipped mean, standard deviation and median over pixels.
+
+    Parameters
+    ----------
+    values : ndarray of float, any shape
+        Values of a frame; those that are not finite are left out. The order of pixels does not
+        matter.
+    parameters : ClipParameters, optional
+
+    Returns
+    -------
+    FrameStatistics
+        In the unit of `values`; NaN if nothing survived.
+    """
+    parameters = ClipParameters() if parameters is None else parameters
+    survivors = np.sort(values[np.isfinite(values)], axis=None).astype(np.float64)
+    for _ in range(parameters.maxiters):
+        if survivors.size == 0:
+            break
+        median = np.median(survivors)
+        center = median if parameters.center == "median" else survivors.mean()
+        if parameters.spread == "std":
+            spread = survivors.std()
+        else:
+            spread = np.median(np.abs(survivors - median)) * MAD_TO_STD
+        first = np.searchsorted(survivors, center - parameters.sigma * spread, side="left")
+        last = np.searchsorted(survivors, center + parameters.sigma * spread, side="right")
+        if last - first == survivors.size:
+            break
+        survivors = survivors[first:last]
+    if survivors.size == 0:
+        return FrameStatistics(np.nan, np.nan, np.nan)
+    return FrameStatistics(
+        float(survivors.mean()), float(survivors.std()), float(np.median(survivors))
+    )
+
+
+@lru_cache(maxsize=128)
+def _sorting_network(n: int) -> NDArray[np.uint16]:
+    """Give the comparators (low, high) of Batcher's odd-even merge sort of `n` values, in order."""
+    pairs = []
+    p = 1
+    while p < n:
+        k = p
+        while k >= 1:
+            for start in range(k % p, n - k, 2 * k):
+                for i in range(min(k, n - start - k)):
+                    low, high = i + start, i + start + k
+                    if low // (2 * p) == high // (2 * p):
+                        pairs.append((low, high))
+            k //= 2
+        p *= 2
+    return np.array(pairs, np.uint16).reshape(-1, 2)

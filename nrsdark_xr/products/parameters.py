@@ -1,0 +1,80 @@
+"""Thresholds of the products; each may be set in RUN.yaml."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from nrsdark_xr.parameters import Parameters
+from nrsdark_xr.products.clip import ClipParameters
+
+
+class BiasParameters(Parameters):
+    """How the superbias is made (JWST-STScI-009226 §4.1.1)."""
+
+    clip: ClipParameters = ClipParameters()
+    """Clipping over exposures, and over pixels for the statistics of the error."""
+    unreliable_sigma: float = 5.0
+    """UNRELIABLE_BIAS where the error is more than this many standard deviations above its mean."""
+
+
+class RCParameters(Parameters):
+    """Which pixels are RC (JWST-STScI-009226 §4.1.3)."""
+
+    clip: ClipParameters = ClipParameters()
+    """Clipping over the science pixels of group 1."""
+    sigma: float = 10.0
+    """Candidates lie more than this many standard deviations above the mean of group 1."""
+    min_fraction: float = 0.5
+    """RC where a pixel is a candidate in more than this share of the ramps."""
+
+
+class RTNParameters(Parameters):
+    """Which pixels show random telegraph noise (JWST-STScI-009226 §4.1.3)."""
+
+    method: Literal["report", "cap"] = "report"
+    """``report``: negative jumps, ramp by ramp. ``cap``: the rule of ESA's CAP-008 code."""
+    sigma: float = 5.0
+    """``report``: candidates have negative jumps more than this many standard deviations above the
+    mean."""
+    max_ramps: int = 1
+    """``report``: TELEGRAPH where a pixel is a candidate in more ramps than this."""
+    cap_confidence: float = 0.9973
+    """``cap``: TELEGRAPH where jumps per ramp exceed (1 - this) (groups - 1) `cap_factor`."""
+    cap_factor: float = 4.0
+    """``cap``: see `cap_confidence`."""
+
+
+class BadReferenceParameters(Parameters):
+    """Which reference pixels are bad (JWST-STScI-009226 §4.1.3)."""
+
+    clip: ClipParameters = ClipParameters()
+    """Clipping over reference pixels for the standard deviation, which bad ones would inflate.
+
+    The report does not say whether its standard deviation is clipped."""
+    sigma: float = 4.0
+    """Bad beyond this many standard deviations from the median."""
+
+
+class AverageParameters(Parameters):
+    """How ramps are averaged and flagged (JWST-STScI-009226 §4.1.3)."""
+
+    clip: ClipParameters = ClipParameters()
+    """Clipping over exposures."""
+    rc: RCParameters = RCParameters()
+    """RC pixels."""
+    rtn: RTNParameters = RTNParameters()
+    """Telegraph pixels."""
+    bad_reference: BadReferenceParameters = BadReferenceParameters()
+    """Bad reference pixels."""
+
+
+class SynthesisParameters(Parameters):
+    """How the dark is synthesized (JWST-STScI-009226 §4.1.4)."""
+
+    clip: ClipParameters = ClipParameters()
+    """Clipping over exposures for the mean rate, and over pixels for the statistics of a frame."""
+    hot_rate: float = 1.0
+    """HOT above this mean dark rate, in DN/s."""
+    unreliable_sigma: float = 3.0
+    """UNRELIABLE_DARK where the rate's uncertainty is more than this many standard deviations above
+    its mean."""
