@@ -3,7 +3,7 @@
 Imports `detector` only.
 """
 
-from nrsdark_xr.simulate.parameters import SimulationParameters
 from nrsdark_xr.simulate.exposure_set import SimulatedSet, simulate
+from nrsdark_xr.simulate.parameters import SimulationParameters
 
 __all__ = ["SimulatedSet", "SimulationParameters", "simulate"]

@@ -23,8 +23,8 @@ def poisson_tables(rate: NDArray[np.float32], seconds: float) -> NDArray[np.floa
     Parameters
     ----------
     rate : ndarray of float32
-        Electrons per second; pixels that expect more than 10 electrons are left out (probability 1),
-        see `bright_pixels`.
+        Electrons per second; pixels that expect more than 10 electrons are left out (their
+        probability is 1), see `bright_pixels`.
     seconds : float
         Length of the frame.
     """
@@ -37,9 +37,19 @@ def bright_pixels(rate: NDArray[np.float32], seconds: float) -> NDArray[np.int64
     return np.flatnonzero(rate * np.float32(seconds) >= _INVERSION_LIMIT)
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def gather(  # type: ignore[no-untyped-def]
-    charge, deposit, nothing, uniform, drift, drift_step, full_well, hit_group, hit_charge, recorded, group
+    charge,
+    deposit,
+    nothing,
+    uniform,
+    drift,
+    drift_step,
+    full_well,
+    hit_group,
+    hit_charge,
+    recorded,
+    group,
 ):
     """Add one frame's dark current, drift and particle hits to the charge, up to full well.
 
@@ -81,7 +91,7 @@ def gather(  # type: ignore[no-untyped-def]
             deposit[row, column] = 0
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _poisson(uniform, nothing):  # type: ignore[no-untyped-def]
     """Poisson variate by inversion, given the probability of 0."""
     expected = -math.log(nothing)
@@ -95,7 +105,7 @@ def _poisson(uniform, nothing):  # type: ignore[no-untyped-def]
     return number
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True, error_model="numpy")
 def digitise(  # type: ignore[no-untyped-def]
     charge, offset, noise, kernel, full_well, gain, curvature, adc_sum
 ):
@@ -103,8 +113,8 @@ def digitise(  # type: ignore[no-untyped-def]
 
     Parameters
     ----------
-    charge : ndarray of float32, shape (rows, columns)
-        Electrons.
+    charge : ndarray of float32, shape (rows + 2, columns + 2)
+        Electrons, in a border of one pixel without charge.
     offset, noise : ndarray of float32, shape (rows, columns)
         DN.
     kernel : ndarray of float32, shape (3, 3)
@@ -113,21 +123,22 @@ def digitise(  # type: ignore[no-untyped-def]
     adc_sum : ndarray of uint32, shape (rows, columns)
         The values read are added to it.
     """
-    rows, columns = charge.shape
+    rows, columns = adc_sum.shape
+    # Python's own numbers would turn all of it to double precision.
+    zero, half = np.float32(0), np.float32(0.5)
+    one, two, four = np.float32(1), np.float32(2), np.float32(4)
+    top = np.float32(ADC_MAXIMUM)
     for row in range(rows):
-        top, bottom = max(row - 1, 0), min(row + 2, rows)
         for column in range(columns):
-            measured = 0.0
-            if full_well[row, column] > 0:
-                seen = 0.0
-                for y in range(top, bottom):
-                    for x in range(max(column - 1, 0), min(column + 2, columns)):
-                        seen += kernel[y - row + 1, x - column + 1] * charge[y, x]
-                linear = seen / gain[row, column]
-                # The root of linear = m + curvature m**2, written without cancellation.
-                measured = 2 * linear / (1 + math.sqrt(1 + 4 * curvature[row, column] * linear))
-            value = measured + offset[row, column] + noise[row, column]
-            adc_sum[row, column] += np.uint32(min(max(round(value), 0), ADC_MAXIMUM))
+            seen = zero
+            for y in range(3):
+                for x in range(3):
+                    seen += kernel[y, x] * charge[row + y, column + x]
+            linear = seen / gain[row, column] if full_well[row, column] > zero else zero
+            # The root of linear = m + curvature m**2, written without cancellation.
+            root = math.sqrt(one + four * curvature[row, column] * linear)
+            value = two * linear / (one + root) + offset[row, column] + noise[row, column]
+            adc_sum[row, column] += np.uint32(min(max(value + half, zero), top))
 
 
 def seen_by_neighbours(

@@ -88,7 +88,7 @@ class Configuration:
         return self.area.name == FULL
 
     def reference_pixels(self) -> NDArray[np.bool_]:
-        """Reference pixels, shape (y, x)."""
+        """Mark the reference pixels, shape (y, x)."""
         return reference_pixels(
             xstart=self.area.xstart,
             ystart=self.area.ystart,

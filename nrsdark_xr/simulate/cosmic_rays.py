@@ -1,8 +1,8 @@
 """Cosmic rays and snowballs: how many, where, and the charge that they leave.
 
-Cosmic rays are straight tracks through a thin layer (cf. ``cr.py`` of romanisim) with the rate and the
-energy loss of Rauscher & Fixsen 2025; snowballs are saturated discs in a ring of charge that falls
-exponentially. Each event happens within one frame.
+Cosmic rays are straight tracks through a thin layer (cf. ``cr.py`` of romanisim) with the rate and
+the energy loss of Rauscher & Fixsen 2025; snowballs are saturated discs in a ring of charge that
+falls exponentially. Each event happens within one frame.
 """
 
 from __future__ import annotations
@@ -50,13 +50,15 @@ def add_cosmic_rays(
     y = rng.uniform(-0.5, rows - 0.5, number)
     x = rng.uniform(-0.5, columns - 0.5, number)
     direction = rng.uniform(0, 2 * np.pi, number)
-    # An isotropic flux through a plane: the cosine of the angle of incidence is the root of a uniform.
+    # An isotropic flux through a plane: the cosine of incidence is the root of a uniform.
     cosine = np.sqrt(1 - rng.random(number))
     path = np.minimum(p.depth / cosine, p.maximum_length)
     length = path * np.sqrt(1 - cosine**2) / PIXEL_PITCH
     loss = p.energy_loss * np.exp(p.energy_loss_scatter * rng.standard_normal(number))
     charge = loss.clip(*p.energy_loss_range) * path * p.electrons_per_ev
-    _add_tracks(deposit, y, x, length * np.sin(direction), length * np.cos(direction), charge, p.diffusion)
+    _add_tracks(
+        deposit, y, x, length * np.sin(direction), length * np.cos(direction), charge, p.diffusion
+    )
 
 
 @numba.njit(cache=True)
@@ -113,13 +115,29 @@ def add_snowballs(
         x = rng.uniform(-margin, columns + margin)
         smallest, largest = (radius**-2 for radius in p.core_radius)
         radius = (smallest - rng.random() * (smallest - largest)) ** -0.5
-        cores.append(_add_snowball(deposit, y, x, radius, p))
+        cores.append(add_snowball(deposit, y, x, radius, p))
     return np.concatenate(cores)
 
 
-def _add_snowball(
-    deposit: NDArray[np.float32], y: float, x: float, radius: float, p: SnowballParameters
+def add_snowball(
+    deposit: NDArray[np.float32], y: float, x: float, radius: float, parameters: SnowballParameters
 ) -> NDArray[np.int64]:
+    """Add the charge of one snowball.
+
+    Parameters
+    ----------
+    deposit : ndarray of float32, shape (rows, columns)
+        Electrons; changed in place.
+    y, x, radius : float
+        Centre and radius of the core, pixels.
+    parameters : SnowballParameters
+
+    Returns
+    -------
+    ndarray of int
+        Flat indices of the pixels of the core.
+    """
+    p = parameters
     reach = p.reach * radius
     rows = np.arange(max(math.ceil(y - reach), 0), min(math.floor(y + reach) + 1, deposit.shape[0]))
     columns = np.arange(

@@ -21,7 +21,7 @@ from nrsdark_xr.simulate.configuration import Configuration, Visit, modified_jul
 from nrsdark_xr.simulate.cosmic_rays import add_cosmic_rays, add_snowballs
 from nrsdark_xr.simulate.noise import FrameNoise
 from nrsdark_xr.simulate.parameters import SimulationParameters
-from nrsdark_xr.simulate.pixels import HotPixels, Pixels
+from nrsdark_xr.simulate.pixels import Pixels
 
 _EXPOSURES = 1
 """First word of the spawn keys of everything about exposures."""
@@ -79,7 +79,8 @@ class Integration:
         self._bright = bright_pixels(self._rate, configuration.frame_time)
         shape = pixels.bias.shape
         self._offset = self._reset()
-        self._charge = np.zeros(shape, np.float32)
+        self._bordered_charge = np.zeros((shape[0] + 2, shape[1] + 2), np.float32)
+        self._charge = self._bordered_charge[1:-1, 1:-1]
         self._deposit = np.zeros(shape, np.float32)
         self._scratch = np.empty(shape, np.float32)
         self._hit_group = np.zeros(shape, np.uint16)
@@ -161,7 +162,7 @@ class Integration:
             telegraph.add(noise)
         noise /= np.float32(self._configuration.gain)
         digitise(
-            self._charge,
+            self._bordered_charge,
             self._offset,
             noise,
             self._pixels.kernel,
@@ -172,14 +173,9 @@ class Integration:
         )
 
 
-def hot_since(hot: HotPixels, date: float) -> NDArray[np.bool_]:
-    """Which of the hot pixels are hot at `date` (MJD)."""
-    return hot.date <= date
-
-
 def _rate_at(pixels: Pixels, date: float) -> NDArray[np.float32]:
     """Dark current at `date` (MJD), electrons per second."""
-    is_hot = hot_since(pixels.hot, date)
+    is_hot = pixels.hot.date <= date
     rate = pixels.rate.copy()
     rate.flat[pixels.hot.index[is_hot]] = pixels.hot.rate[is_hot]
     return rate

@@ -11,10 +11,11 @@ import yaml
 from numpy.typing import NDArray
 
 from nrsdark_xr.errors import NrsdarkError
-from nrsdark_xr.simulate.configuration import FULL, Configuration, configure, visit
+from nrsdark_xr.simulate.configuration import FULL, Configuration, Visit, configure, visit
 from nrsdark_xr.simulate.exposure import Integration
 from nrsdark_xr.simulate.parameters import SimulationParameters
-from nrsdark_xr.simulate.pixels import draw_pixels
+from nrsdark_xr.simulate.pixels import Pixels
+from nrsdark_xr.simulate.populations import draw_pixels
 from nrsdark_xr.simulate.reference_files import write_references
 from nrsdark_xr.simulate.truth import append_hits, write_maps
 from nrsdark_xr.simulate.uncal import write_uncal
@@ -65,7 +66,8 @@ def simulate(
     parameters : SimulationParameters, optional
         Default: ten full-frame NRSRAPID exposures of NRS1.
     progress : callable, optional
-        Called after each group with the number of groups made, their total, and the exposure's name.
+        Called after each group with the number of groups made, their total, and the name of the
+        exposure.
 
     Returns
     -------
@@ -80,36 +82,57 @@ def simulate(
     configuration = configure(parameters)
     directory = _empty_directory(Path(directory))
     pixels = draw_pixels(parameters, configuration)
-    references = write_references(
-        directory / "references", pixels, parameters, configuration
-    )
+    references = write_references(directory / "references", pixels, parameters, configuration)
     truth = directory / "truth.zarr"
     write_maps(truth, pixels, parameters, configuration)
 
-    per_exposure = configuration.n_groups * configuration.n_integrations
-    total = per_exposure * parameters.exposures
     exposures = []
     for number in range(parameters.exposures):
         taken = visit(number, configuration)
-        name = taken.name(configuration)
-
-        def all_groups() -> Iterator[NDArray[np.uint16]]:
-            done = number * per_exposure
-            for index in range(configuration.n_integrations):
-                integration = Integration(pixels, parameters, configuration, taken, index)
-                for group in integration.groups():
-                    yield group
-                    done += 1
-                    if progress is not None:
-                        progress(done, total, name)
-                row = name if index == 0 else f"{name}_i{index + 1}"
-                append_hits(truth, row, integration.hits())
-
-        path = directory / f"{name}_uncal.fits"
-        write_uncal(path, configuration, taken, all_groups())
+        path = directory / f"{taken.name(configuration)}_uncal.fits"
+        groups = _expose(pixels, parameters, configuration, taken, truth)
+        write_uncal(
+            path,
+            configuration,
+            taken,
+            _reported(groups, taken, configuration, parameters, progress),
+        )
         exposures.append(path)
     run = _write_run(directory, references, configuration)
     return SimulatedSet(directory, tuple(exposures), references, truth, run)
+
+
+def _expose(
+    pixels: Pixels,
+    parameters: SimulationParameters,
+    configuration: Configuration,
+    taken: Visit,
+    truth: Path,
+) -> Iterator[NDArray[np.uint16]]:
+    """Yield all groups of an exposure; the hits of each finished integration go to the truth."""
+    name = taken.name(configuration)
+    for number in range(configuration.n_integrations):
+        integration = Integration(pixels, parameters, configuration, taken, number)
+        yield from integration.groups()
+        row = name if number == 0 else f"{name}_i{number + 1}"
+        append_hits(truth, row, integration.hits())
+
+
+def _reported(
+    groups: Iterator[NDArray[np.uint16]],
+    taken: Visit,
+    configuration: Configuration,
+    parameters: SimulationParameters,
+    progress: Progress | None,
+) -> Iterator[NDArray[np.uint16]]:
+    """Pass the groups on and report each."""
+    per_exposure = configuration.n_groups * configuration.n_integrations
+    before = taken.index * per_exposure
+    name = taken.name(configuration)
+    for done, group in enumerate(groups, start=before + 1):
+        yield group
+        if progress is not None:
+            progress(done, per_exposure * parameters.exposures, name)
 
 
 def _empty_directory(directory: Path) -> Path:
@@ -130,9 +153,7 @@ def _write_run(directory: Path, references: dict[str, Path], configuration: Conf
         "inputs": "*_uncal.fits",
         "store": "ramps.zarr",
         "output": "products",
-        "references": {
-            name: path.relative_to(directory).as_posix() for name, path in used.items()
-        },
+        "references": {name: path.relative_to(directory).as_posix() for name, path in used.items()},
     }
     path = directory / "run.yaml"
     path.write_text(yaml.safe_dump(run, sort_keys=False))

@@ -1,8 +1,8 @@
 """Noise of the readout electronics in the order in which the pixels are read.
 
 The model is that of Rauscher 2015 (arXiv:1509.06264, program nghxrg): 1/f streams that run through
-the pixels of an output in time, overheads included, and that all outputs share, or that each has for
-itself, or for its even and odd columns.
+the pixels of an output in time, overheads included, and that all outputs share, or that each has
+for itself, or for its even and odd columns.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ class PinkNoise:
         self._length = scipy.fft.next_fast_len(2 * ticks, real=True)
         harmonics = np.arange(self._length // 2 + 1, dtype=np.float64)
         harmonics[0] = np.inf
-        # The spectral density is that of a full frame whatever the length: sum over 1/k of a full frame.
+        # The spectral density is that of a full frame, whatever the length of the stream.
         density = 1 / np.sum(1 / np.arange(1, _CALIBRATION_TICKS // 2 + 1))
         self._scale = (0.5 * self._length * np.sqrt(density / harmonics)).astype(np.float32)
 

@@ -1,11 +1,12 @@
 """Everything that the simulator can be told.
 
-Each field says where its default comes from. *Not sourced* marks a free parameter: no published value is
-known to us and the default is only plausible.
+Each field says where its default comes from. *Not sourced* marks a free parameter: no published
+value is known to us and the default is only plausible.
 
-Sources: [NG] Rauscher 2015, arXiv:1509.06264 and its program nghxrg; [T4] JWST-STScI-009226, Table 4;
-[RF25] Rauscher & Fixsen 2025, PASP 137, 095003; [JDox] JWST User Documentation; [ROM] romanisim
-``parameters.py``; [REF] measured on the NIRSpec reference files dark_0046 and superbias_0075.
+Sources: [NG] Rauscher 2015, arXiv:1509.06264 and its program nghxrg; [T4] JWST-STScI-009226,
+Table 4; [RF25] Rauscher & Fixsen 2025, PASP 137, 095003; [JDox] JWST User Documentation; [ROM]
+romanisim ``parameters.py``; [REF] measured on the NIRSpec reference files dark_0046 and
+superbias_0075.
 """
 
 from __future__ import annotations
@@ -13,14 +14,22 @@ from __future__ import annotations
 from datetime import date
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from nrsdark_xr.parameters import Parameters
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 NotNegative = Annotated[float, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
-Range = tuple[Positive, Positive]
+
+
+def _in_order(bounds: tuple[float, float]) -> tuple[float, float]:
+    if bounds[1] <= bounds[0]:
+        raise ValueError("the second value must be larger than the first")
+    return bounds
+
+
+Range = Annotated[tuple[Positive, Positive], AfterValidator(_in_order)]
 
 
 class PerDetector(Parameters):
@@ -40,20 +49,23 @@ class NoiseParameters(Parameters):
     """Read noise in time order; electrons rms."""
 
     white: NotNegative = 9.4
-    """White noise of one frame: with the pink components 14 e- in a pair difference ([NG] Fig. 1)."""
+    """White noise of one frame: with the pink components 14 e- in a pair difference ([NG] Fig.
+    1)."""
     correlated_pink: NotNegative = 3.0
     """1/f noise common to all outputs, over twice a full frame [NG]."""
     uncorrelated_pink: NotNegative = 1.0
     """1/f noise of each output, over twice a full frame [NG]."""
     alternating_column: NotNegative = 0.5
-    """1/f noise that differs between even and odd columns of an output, over twice a full frame [NG]."""
+    """1/f noise that differs between even and odd columns of an output, over twice a full frame
+    [NG]."""
     pedestal_drift: NotNegative = 4.0
     """Level of a whole frame [NG]."""
     reset: NotNegative = 29.0
     """kTC noise of each science pixel, new at each reset [NG]."""
     random_walk: NotNegative = 0.115
-    """Growth of a slow drift of each pixel, e- per square root of a second. Not sourced: brings the slope
-    noise of a full-frame 88-group exposure to the 6 e- of [NG] Fig. 6, which the SNR of [T4] needs."""
+    """Growth of a slow drift of each pixel, e- per square root of a second. Not sourced: brings
+    the slope noise of a full-frame 88-group exposure to the 6 e- of [NG] Fig. 6, which the SNR of
+    [T4] needs."""
 
 
 class BiasParameters(Parameters):
@@ -68,7 +80,8 @@ class BiasParameters(Parameters):
     structure: NotNegative = 600.0
     """Smooth large-scale pattern. Not sourced apart from the sum above."""
     clip: Positive = 3.0
-    """No pixel is further from the level than this many `pixel_scatter` plus `structure`. Not sourced."""
+    """No pixel is further from the level than this many `pixel_scatter` plus `structure`. Not
+    sourced."""
     row_parity: float = 297.0
     """Odd minus even rows of the DMS frame (columns along the fast axis) [REF]."""
     amplifier_offset: NotNegative = 100.0
@@ -111,11 +124,13 @@ class HotPixelParameters(Parameters):
     rates: Range = (1.0, 1000.0)
     """Rates, DN/s; the threshold is that of JWST-STScI-009226 §4.1.4."""
     slope: Positive = 0.7
-    """The number of pixels above a rate falls with this power of it ([REF], between 10 and 50 DN/s)."""
+    """The number of pixels above a rate falls with this power of it ([REF], between 10 and 50
+    DN/s)."""
     unknown: PerDetector = PerDetector(nrs1=0.17, nrs2=0.25)
     """Fraction of these that the input mask does not know ([T4], last period)."""
     new_per_month: PerDetector = PerDetector(nrs1=70.0, nrs2=87.0)
-    """Pixels of a full detector that turn hot per month of the period (counts and dates of [T4])."""
+    """Pixels of a full detector that turn hot per month of the period (counts and dates of
+    [T4])."""
     vanished: Fraction = 0.03
     """Pixels that the input mask calls hot and that no longer are, in terms of those that are.
     Not sourced."""
@@ -146,10 +161,11 @@ class RCParameters(Parameters):
     slow_amplitude: Range = (12_000.0, 21_000.0)
     """DN [REF]."""
     slow_time: Range = (1.2, 30.0)
-    """Seconds, log-uniform. [REF] has 1.2 to 3.1 s, from a ramp of 2 s; slower pixels, which are the ones
-    whose second and third full-frame groups jump, are not sourced."""
+    """Seconds, log-uniform. [REF] has 1.2 to 3.1 s, from a ramp of 2 s; slower pixels, which are
+    the ones whose second and third full-frame groups jump, are not sourced."""
     saturating_fraction: Fraction = 0.2
-    """Share of the RC pixels whose amplitudes are `saturating_factor` times as high. Not sourced."""
+    """Share of the RC pixels whose amplitudes are `saturating_factor` times as high. Not
+    sourced."""
     saturating_factor: Positive = 6.0
     """See `saturating_fraction`. Not sourced."""
 
@@ -183,7 +199,8 @@ class CosmicRayParameters(Parameters):
     maximum_length: Positive = 2000.0
     """Longest track, micrometres [ROM]."""
     diffusion: Positive = 0.45
-    """Spread of the charge, pixels rms. Not sourced; tuned to the 7.1 pixels of a typical hit [RF25]."""
+    """Spread of the charge, pixels rms. Not sourced; tuned to the 7.1 pixels of a typical hit
+    [RF25]."""
     recorded: Positive = 10.0
     """A pixel counts as hit in the truth from this charge on, electrons."""
 
@@ -194,7 +211,8 @@ class SnowballParameters(Parameters):
     rate: NotNegative = 0.05
     """Per second and full detector ([JDox]: "1 per 20 s", highly variable)."""
     core_radius: Range = (2.0, 10.0)
-    """Radius of the core, pixels; the number above a radius falls with its inverse square. Not sourced."""
+    """Radius of the core, pixels; the number above a radius falls with its inverse square. Not
+    sourced."""
     ring_charge: NotNegative = 8000.0
     """Charge just outside of the core, electrons. Not sourced."""
     ring_scale: Positive = 0.6
@@ -215,7 +233,8 @@ class ResponseParameters(Parameters):
     nonlinearity_scatter: Fraction = 0.1
     """Relative scatter of it between pixels. Not sourced."""
     saturation_margin: Fraction = 0.98
-    """The saturation reference file holds this fraction of the highest possible value. Not sourced."""
+    """The saturation reference file holds this fraction of the highest possible value. Not
+    sourced."""
 
 
 class ReferencePixelParameters(Parameters):
@@ -257,7 +276,8 @@ class SimulationParameters(Parameters):
     subarray: str = "FULL"
     """FULL or a subarray of ESA-JWST-SCI-NRS-TN-2018-002."""
     grating: str | None = None
-    """Grating wheel position; default G140H, as in the monitor since July 2024 (MIRROR for SUB32)."""
+    """Grating wheel position; default G140H, as in the monitor since July 2024 (MIRROR for
+    SUB32)."""
     exposures: Annotated[int, Field(ge=1)] = 10
     """Number of exposures. More of them leave those before unchanged."""
     groups: Annotated[int, Field(ge=1, le=1000)] | None = None

@@ -58,9 +58,7 @@ def write_references(
         _mask(pixels),
         _saturation(pixels, parameters),
         _linearity(pixels),
-        _Reference(
-            "GAIN", "GainModel", "Simulated gain, electrons per DN", {"data": pixels.gain}
-        ),
+        _Reference("GAIN", "GainModel", "Simulated gain, electrons per DN", {"data": pixels.gain}),
         _readnoise(pixels, parameters, configuration),
         _superbias(pixels, parameters),
     )
@@ -122,7 +120,10 @@ def _readnoise(
     frame = np.hypot(np.float32(p.white) * pixels.noise_factor, np.float32(pink))
     pair = frame * np.float32(np.sqrt(2) / configuration.gain)
     return _Reference(
-        "READNOISE", "ReadnoiseModel", "Simulated noise of correlated double samples", {"data": pair}
+        "READNOISE",
+        "ReadnoiseModel",
+        "Simulated noise of correlated double samples",
+        {"data": pair},
     )
 
 

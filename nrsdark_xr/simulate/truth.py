@@ -77,8 +77,10 @@ def append_hits(path: Path, name: str, hits: Hits) -> None:
     hits : Hits
     """
     dataset = _hits(name, hits)
-    known = {"append_dim": "file"} if (path / "file").exists() else {"mode": "a"}
-    dataset.to_zarr(path, zarr_format=3, consolidated=False, **known)
+    if (path / "file").exists():
+        dataset.to_zarr(path, append_dim="file", zarr_format=3, consolidated=False)
+    else:
+        dataset.to_zarr(path, mode="a", zarr_format=3, consolidated=False)
 
 
 def _maps(pixels: Pixels, configuration: Configuration) -> dict[str, NDArray[Any]]:

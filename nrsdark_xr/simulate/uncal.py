@@ -59,8 +59,10 @@ def _pad(file: BinaryIO, start: int) -> None:
     file.write(bytes(-(file.tell() - start) % _FITS_BLOCK))
 
 
-def _frame_file(name: str, configuration: Configuration, visit: Visit) -> tuple[bytes, bytes, bytes]:
-    """Make what stands in the file before the SCI header, that header, and what follows the pixels."""
+def _frame_file(
+    name: str, configuration: Configuration, visit: Visit
+) -> tuple[bytes, bytes, bytes]:
+    """Make what stands before the SCI header, that header, and what follows the pixels."""
     from astropy.io import fits
     from stdatamodels.jwst.datamodels import Level1bModel
 
@@ -87,7 +89,7 @@ def _frame_file(name: str, configuration: Configuration, visit: Visit) -> tuple[
 
 
 def _unsigned(header: Any) -> Any:
-    """Give the header the cards that make 16-bit pixels unsigned, should reading have dropped them."""
+    """Give the header the cards that make 16-bit pixels unsigned: reading takes them out."""
     header["BITPIX"] = 16
     header.set("BSCALE", 1, after="GCOUNT")
     header.set("BZERO", 32768, after="BSCALE")
