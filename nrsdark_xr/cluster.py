@@ -26,8 +26,8 @@ def connect(cluster: str = LOCAL, *, workers: int | None = None) -> Iterator[Cli
     Parameters
     ----------
     cluster : str
-        "local": one process per core; "threads": all in this process; or the address of a scheduler,
-        ``tcp://host:port``.
+        "local": one process per core; "threads": all in this process; or the address of a
+        scheduler, ``tcp://host:port``.
     workers : int, optional
         Workers of a cluster started here; one per core unless given.
 
@@ -62,7 +62,7 @@ def connect(cluster: str = LOCAL, *, workers: int | None = None) -> Iterator[Cli
     layout = {"n_workers": n_workers, "threads_per_worker": 1}
     if not processes:
         layout = {"n_workers": 1, "threads_per_worker": n_workers}
-    # No memory limit: a worker that is paused or killed by a guess helps nobody, and the tasks are bounded.
+    # No memory limit: tasks are bounded, and a worker that is killed on suspicion helps nobody.
     with (
         LocalCluster(
             **layout,

@@ -1,6 +1,6 @@
 """What a user writes in RUN.yaml, validated.
 
-The parameters of each step are defined beside the code that they steer; this module only gathers them.
+The parameters of each step are defined beside the code that they steer; this module gathers them.
 """
 
 from __future__ import annotations
@@ -23,15 +23,6 @@ from nrsdark_xr.products.parameters import AverageParameters, BiasParameters, Sy
 from nrsdark_xr.references.paths import ReferencePaths
 
 
-class PreviousDelivery(Parameters):
-    """Reference files of the last delivery; the report shows the difference to them."""
-
-    superbias: str | None = None
-    """Superbias to compare with; that among the references unless given."""
-    mask: str | None = None
-    """Mask to compare with; that among the references unless given."""
-
-
 class RunConfig(Parameters):
     """One run: which darks go in, where everything lies, how each step works."""
 
@@ -45,8 +36,8 @@ class RunConfig(Parameters):
     """Folder of the products."""
     references: ReferencePaths
     """Reference files that calibration needs."""
-    previous: PreviousDelivery = PreviousDelivery()
-    """Last delivery, for comparison in the report."""
+    previous_superbias: str | None = None
+    """Superbias to show the difference to in the report; that among the references unless given."""
 
     min_inputs: int = Field(default=3, ge=1)
     """Fewest good inputs that make a product."""
@@ -111,9 +102,6 @@ class RunConfig(Parameters):
         def anchor(place: str) -> str:
             return place if "://" in place else str(base / place)
 
-        def anchor_fields(paths: Parameters) -> dict[str, str]:
-            return {name: anchor(place) for name, place in paths if isinstance(place, str)}
-
         inputs = (self.inputs,) if isinstance(self.inputs, str) else self.inputs
         telemetry = self.selection.telemetry
         return self.model_copy(
@@ -121,8 +109,10 @@ class RunConfig(Parameters):
                 "inputs": tuple(anchor(entry) for entry in inputs),
                 "store": anchor(self.store),
                 "output": anchor(self.output),
-                "references": self.references.model_copy(update=anchor_fields(self.references)),
-                "previous": self.previous.model_copy(update=anchor_fields(self.previous)),
+                "references": self.references.model_copy(
+                    update={kind: anchor(url) for kind, url in self.references.given().items()}
+                ),
+                "previous_superbias": self.previous_superbias and anchor(self.previous_superbias),
                 "selection": self.selection.model_copy(
                     update={"telemetry": telemetry and anchor(telemetry)}
                 ),
@@ -158,7 +148,9 @@ def _override(content: dict[str, Any], override: str) -> None:
     for parent in parents:
         content = content.setdefault(parent, {})
         if not isinstance(content, dict):
-            raise NrsdarkError(f"--set {override!r}: {parent!r} has a plain value, not keys of its own")
+            raise NrsdarkError(
+                f"--set {override!r}: {parent!r} has a plain value, not keys of its own"
+            )
     content[leaf] = yaml.safe_load(value)
 
 
@@ -170,7 +162,9 @@ def _first_complaint(model: type[BaseModel], error: ValidationError) -> str:
         return _unknown_key(model, details, place)
     if details["type"] == "missing":
         return f"the key {place!r} is missing"
-    return f"{place}: {details['msg'][:1].lower()}{details['msg'][1:]} (given: {details['input']!r})"
+    return (
+        f"{place}: {details['msg'][:1].lower()}{details['msg'][1:]} (given: {details['input']!r})"
+    )
 
 
 def _unknown_key(model: type[BaseModel], details: ErrorDetails, place: str) -> str:

@@ -31,7 +31,7 @@ class NrsdarkError(Exception):
         return f"{place}{self.what}{remedy}"
 
     def __reduce__(self) -> tuple[object, ...]:
-        # Exceptions travel from Dask workers by pickle, which would call __init__ with `args` alone.
+        # Exceptions come from Dask workers by pickle, which would call __init__ with `args` alone.
         return _rebuild, (type(self), self.what, self.file, self.remedy)
 
 

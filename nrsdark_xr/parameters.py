@@ -8,8 +8,8 @@ from pydantic import BaseModel, ConfigDict
 class Parameters(BaseModel):
     """Frozen, validated parameters; an unknown name is an error.
 
-    Each room defines its own subclasses, next to the code that they steer, with one documented field
-    per threshold.
+    Each room defines its own subclasses, next to the code that they steer, with one documented
+    field per threshold.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)

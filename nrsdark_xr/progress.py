@@ -1,6 +1,7 @@
 """Progress of everything that takes longer than a moment.
 
-On a terminal a bar is drawn; elsewhere (the log of a batch job, a pipe) plain lines are printed, seldom.
+On a terminal a bar is drawn; elsewhere (the log of a batch job, a pipe) plain lines are printed,
+seldom.
 Everything goes to stderr: stdout belongs to results.
 """
 
@@ -40,7 +41,7 @@ class Stage:
     item: str
     done_bytes: float = 0.0
     done_items: int = 0
-    started: float = field(default_factory=time.monotonic)
+    started: float = field(default_factory=lambda: time.monotonic())
 
     def advance(self, n_bytes: float = 0.0, *, items: int = 0) -> None:
         """Count work that was done."""
@@ -118,7 +119,7 @@ def _line_stage(
 @dataclass
 class _LineStage(Stage):
     stream: TextIO = sys.stderr
-    shown: float = field(default_factory=time.monotonic)
+    shown: float = field(default_factory=lambda: time.monotonic())
 
     def _show(self) -> None:
         now = time.monotonic()
@@ -136,7 +137,12 @@ def _bar_stage(
     from rich.progress import BarColumn, TaskProgressColumn, TextColumn
     from rich.progress import Progress as Bars
 
-    columns = ("{task.description}", BarColumn(), TaskProgressColumn(), TextColumn("{task.fields[status]}"))
+    columns = (
+        "{task.description}",
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[status]}"),
+    )
     with Bars(*columns, console=Console(file=stream), transient=True) as bars:
         stage = _BarStage(title, total_bytes, total_items, item, bars=bars)
         stage.advance()

@@ -1,0 +1,203 @@
+"""The command `nrsdark`: parse arguments, call what does the work, and tell errors in one line."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nrsdark_xr.errors import NrsdarkError
+
+DEBUG = "--debug"
+
+app = typer.Typer(
+    name="nrsdark",
+    help="Bias, dark and bad-pixel reference files of JWST NIRSpec from raw dark exposures.",
+    epilog="Start with `nrsdark demo`. Errors exit with 1, wrong usage with 2.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+RunFile = Annotated[Path, typer.Argument(metavar="RUN.yaml", help="The run's configuration.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, for programs.")]
+
+
+class Step(StrEnum):
+    """The five steps, in order."""
+
+    BIAS = "bias"
+    PREPARE = "prepare"
+    AVERAGE = "average"
+    SYNTHESIZE = "synthesize"
+    ANALYZE = "analyze"
+
+
+class Detector(StrEnum):
+    """The two detectors."""
+
+    NRS1 = "NRS1"
+    NRS2 = "NRS2"
+
+
+@app.callback()
+def options(
+    debug: Annotated[bool, typer.Option(DEBUG, help="Show tracebacks and library logs.")] = False,
+) -> None:
+    """Bias, dark and bad-pixel reference files of JWST NIRSpec from raw dark exposures."""
+    logging.basicConfig(level=logging.DEBUG if debug else logging.WARNING, format="%(message)s")
+    if not debug:
+        for noisy in ("distributed", "stpipe", "stcal", "jwst", "CRDS", "asyncio"):
+            logging.getLogger(noisy).setLevel(logging.CRITICAL)
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder to work in.")] = Path("nrsdark-demo"),
+    full_frame: Annotated[
+        bool, typer.Option("--full-frame", help="Full frames instead of a subarray (slow).")
+    ] = False,
+) -> None:
+    """Simulate darks, run all five steps on them, and show the report."""
+    from nrsdark_xr.steps.demo import run_demo
+
+    report = run_demo(out, full_frame=full_frame)
+    if sys.stdout.isatty():
+        typer.launch(str(report))
+    typer.echo(report)
+
+
+@app.command()
+def simulate(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Where to write.")],
+    detector: Annotated[Detector, typer.Option(help="Which detector.")] = Detector.NRS1,
+    readpatt: Annotated[str, typer.Option(help="Readout pattern.")] = "NRSRAPID",
+    subarray: Annotated[str, typer.Option(help="FULL or a subarray.")] = "SUBS200A1",
+    exposures: Annotated[int, typer.Option(min=1, help="How many exposures.")] = 10,
+    groups: Annotated[int | None, typer.Option(min=1, help="Groups per exposure.")] = None,
+    grating: Annotated[str | None, typer.Option(help="Grating; shifts some subarrays.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same bytes.")] = 1,
+) -> None:
+    """Write raw darks with known truth, matching reference files, and a run.yaml."""
+    from nrsdark_xr.progress import Progress
+    from nrsdark_xr.steps.demo import simulate_with_progress
+
+    settings = {
+        "detector": detector.value,
+        "readpatt": readpatt,
+        "subarray": subarray,
+        "exposures": exposures,
+        "groups": groups,
+        "grating": grating,
+        "seed": seed,
+    }
+    given = {name: value for name, value in settings.items() if value is not None}
+    typer.echo(simulate_with_progress(directory, Progress(), **given))
+
+
+@app.command()
+def run(
+    run_file: RunFile,
+    cluster: Annotated[
+        str, typer.Option(help="local, threads, or tcp://host:port of a scheduler.")
+    ] = "local",
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Workers on this machine; one per core unless given.")
+    ] = None,
+    until: Annotated[Step, typer.Option(help="Last step to run.")] = Step.ANALYZE,
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Beats the file.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Make the reference files of a run, going on where an earlier run stopped."""
+    from nrsdark_xr.config import RunConfig
+    from nrsdark_xr.steps import run_steps
+
+    config = RunConfig.load(run_file, overrides or ())
+    products = run_steps(config, cluster=cluster, workers=workers, until=until.value)
+    if as_json:
+        summary = config.product("summary.json")
+        typer.echo(summary.read_text() if summary in products else json.dumps({}))
+        return
+    for path in products:
+        typer.echo(path)
+
+
+@app.command()
+def status(run_file: RunFile, as_json: Json = False) -> None:
+    """Show what of a run is done, and what is left."""
+    from nrsdark_xr.config import RunConfig
+    from nrsdark_xr.steps.status import read_status
+
+    found = read_status(RunConfig.load(run_file))
+    if as_json:
+        typer.echo(json.dumps(found.as_dict(), indent=2))
+        return
+    _print_table(found.name, ("file", "date", "done", "remark"), found.rows())
+    for product, complete in found.products.items():
+        typer.echo(f"{'complete' if complete else 'missing ':8}  {product}")
+
+
+@app.command()
+def compare(
+    new: Annotated[Path, typer.Argument(metavar="NEW.fits", help="The new reference file.")],
+    old: Annotated[Path, typer.Argument(metavar="OLD.fits", help="The one to compare it with.")],
+    out: Annotated[Path | None, typer.Option(help="Folder for a page with pictures.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Compare two reference files of one kind: superbias, dark or mask."""
+    from nrsdark_xr.analysis import COLUMNS, compare_references, write_comparison
+
+    comparison = compare_references(str(new), str(old))
+    if out is not None:
+        for path in write_comparison(comparison, out):
+            typer.echo(path, err=as_json)
+    if as_json:
+        typer.echo(json.dumps(comparison.record(), indent=2))
+    else:
+        _print_table(comparison.kind, COLUMNS, comparison.rows())
+
+
+def _print_table(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(*heads, title=title, title_justify="left")
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))  # names of files are no markup
+    Console().print(table)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line; the entry point of `nrsdark`.
+
+    Exits with 0 when done, 1 when refused or failed (one line on stderr says why), 2 on wrong
+    usage.
+    """
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    debug = DEBUG in given
+    try:
+        # An option of `nrsdark` itself, but nobody should have to remember where it goes.
+        app([DEBUG, *(argument for argument in given if argument != DEBUG)] if debug else given)
+    except NrsdarkError as error:
+        _fail(str(error), error, debug=debug)
+    except OSError as error:
+        _fail(f"{error.filename or 'system'}: {error.strerror or error}", error, debug=debug)
+    except Exception as error:  # the last resort: a line for the user, the traceback for us
+        line = " ".join(str(error).split())
+        _fail(f"unexpected {type(error).__name__}: {line}; please report it", error, debug=debug)
+
+
+def _fail(line: str, error: Exception, *, debug: bool) -> None:
+    if debug:
+        raise error
+    print(f"nrsdark: {line}", file=sys.stderr)
+    sys.exit(1)

@@ -1,0 +1,245 @@
+"""Step 5, `analyze`: gates, summary and report (JWST-STScI-009226 §4.2)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from nrsdark_xr.analysis import (
+    Baseline,
+    ExampleRamp,
+    FileRecord,
+    InputRow,
+    ReportContent,
+    StepRecord,
+    evaluate_gates,
+    example_pixels,
+    measure_products,
+    summarize,
+    write_report,
+    write_summary,
+)
+from nrsdark_xr.detector import reference_pixels
+from nrsdark_xr.exposures import Selected
+from nrsdark_xr.references import load_references, reference_checksums
+from nrsdark_xr.steps.average import open_average
+from nrsdark_xr.steps.fingerprints import digest, file_digest
+from nrsdark_xr.steps.provenance import parameters, versions
+from nrsdark_xr.steps.session import Session
+from nrsdark_xr.store import open_ramps
+
+STEP = "analyze"
+
+
+def run(session: Session) -> None:
+    """Make ``NAME_summary.json`` and ``NAME_report.html``, or see that they are up to date."""
+    config = session.config
+    report, summary = config.product("report.html"), config.product("summary.json")
+    fingerprint = {
+        "products": digest(session.state.fingerprint("dark and mask")),
+        "superbias": digest(session.state.fingerprint("superbias")),
+        "previous_superbias": digest(config.previous_superbias),
+        "selection": digest([[s.exposure.name, s.accepted, s.reason] for s in session.selected]),
+        "left out": digest([entry.url for entry in session.rejected] + sorted(session.failures)),
+        "parameters": digest(config.analyze),
+    }
+    if session.is_current("report", fingerprint, [report, summary]):
+        return
+    with session.progress.stage("report", total_bytes=0, total_items=2, item="pages") as stage:
+        content = _gather(session)
+        write_summary(summary, _summary(content))
+        stage.advance(items=1)
+        write_report(report, content)
+        stage.advance(items=1)
+    session.record("report", fingerprint, [report, summary])
+
+
+@dataclass(frozen=True)
+class _Maps:
+    """The maps of the products, as they are in the files."""
+
+    bias: NDArray[np.float32]
+    bias_err: NDArray[np.float32]
+    rate: NDArray[np.float32]
+    rate_unc: NDArray[np.float32]
+    dark_dq: NDArray[np.uint32]
+    mask: NDArray[np.uint32]
+
+
+def _read_maps(session: Session) -> _Maps:
+    """Read the products back: the report shows what was written."""
+    from astropy.io import fits
+
+    def planes(path: Path, *names: str) -> list[NDArray[Any]]:
+        with fits.open(path, memmap=True) as hdus:
+            return [
+                hdus[name].data.astype(hdus[name].data.dtype.newbyteorder("=")) for name in names
+            ]
+
+    config = session.config
+    superbias = config.references.superbias or config.product("superbias.fits")
+    bias, bias_err = planes(Path(superbias), "SCI", "ERR")
+    rate, rate_unc, dark_dq = planes(config.product("dark.fits"), "DRK", "UNC", "DQ")
+    (mask,) = planes(config.product("mask.fits"), "DQ")
+    return _Maps(bias, bias_err, rate, rate_unc, dark_dq, mask)
+
+
+def _gather(session: Session) -> ReportContent:
+    config, first = session.config, session.exposures[0]
+    maps = _read_maps(session)
+    border = reference_pixels(
+        xstart=first.xstart, ystart=first.ystart, xsize=first.xsize, ysize=first.ysize
+    )
+    baseline = _baseline(session)
+    statistics = measure_products(
+        bias=maps.bias,
+        rate=maps.rate,
+        uncertainty=maps.rate_unc,
+        dark_dq=maps.dark_dq,
+        mask=maps.mask,
+        input_mask=baseline.mask,
+        reference_pixels=border,
+        n_inputs=len(session.selected) + len(session.rejected),
+        n_good=len(session.exposures),
+    )
+    ramps = open_ramps(session.store.url, names=session.row_names)
+    examples, absent = _examples(session, maps, border, ramps)
+    dates = [entry.date_obs[:10] for entry in session.exposures]
+    return ReportContent(
+        name=config.name,
+        detector=first.detector,
+        readpatt=first.readpatt,
+        subarray=first.subarray,
+        xstart=first.xstart,
+        ystart=first.ystart,
+        period=(min(dates), max(dates)),
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        inputs=_inputs(session),
+        statistics=statistics,
+        gates=evaluate_gates(statistics, readpatt=first.readpatt, parameters=config.analyze),
+        bias=maps.bias,
+        bias_err=maps.bias_err,
+        rate=maps.rate,
+        rate_unc=maps.rate_unc,
+        dark_dq=maps.dark_dq,
+        mask=maps.mask,
+        reference_pixels=border,
+        hot_rate=config.synthesize.hot_rate,
+        time=ramps["time"].values,
+        examples=examples,
+        absent_kinds=absent,
+        baseline=baseline,
+        references=tuple(
+            FileRecord(kind, entry["file"], entry["sha256"])
+            for kind, entry in reference_checksums(config.references).items()
+        ),
+        products=_products(session),
+        parameters=parameters(session),
+        versions=versions(),
+        steps=tuple(StepRecord(name, seconds) for name, seconds in session.seconds.items()),
+    )
+
+
+def _products(session: Session) -> tuple[FileRecord, ...]:
+    kinds = ("superbias", "dark", "mask")
+    files = {kind: session.config.product(f"{kind}.fits") for kind in kinds}
+    return tuple(
+        FileRecord(kind, path.name, file_digest(path))
+        for kind, path in files.items()
+        if path.exists()
+    )
+
+
+def _baseline(session: Session) -> Baseline:
+    """Load what the run started from, cut to its pixels."""
+    config = session.config
+    superbias = config.previous_superbias or config.references.superbias
+    paths = config.references.model_copy(update={"superbias": superbias})
+    references = load_references(paths, session.exposures[0])
+    return Baseline(
+        superbias=references.superbias,
+        superbias_file="" if superbias is None else Path(superbias).name,
+        mask=references.mask,
+        mask_file=Path(paths.mask).name,
+    )
+
+
+def _examples(
+    session: Session, maps: _Maps, border: NDArray[np.bool_], ramps: xr.Dataset
+) -> tuple[tuple[ExampleRamp, ...], tuple[str, ...]]:
+    """Take the ramps of one pixel of each kind, and name the kinds of which there is none."""
+    from astropy.io import fits
+
+    average = open_average(session)
+    pixels = example_pixels(
+        rate=maps.rate,
+        dq=maps.dark_dq | maps.mask,
+        reference_pixels=border,
+        rc_count=average["rc_count"].values,
+        telegraph_count=average["telegraph_count"].values,
+    )
+    examples, absent = [], []
+    with fits.open(session.config.product("dark.fits"), memmap=True) as hdus:
+        for pixel in pixels:
+            if pixel.y is None or pixel.x is None:
+                absent.append(pixel.kind)
+                continue
+            place = {"y": pixel.y, "x": pixel.x}
+            ramp = ramps[["ramp", "groupdq"]].isel(place).transpose("file", "group").compute()
+            examples.append(
+                ExampleRamp(
+                    kind=pixel.kind,
+                    y=int(ramp["y"]),
+                    x=int(ramp["x"]),
+                    ramp=ramp["ramp"].values,
+                    groupdq=ramp["groupdq"].values,
+                    average=average["average"].isel(place).values,
+                    dark=hdus["SCI"].section[:, pixel.y, pixel.x].astype(np.float32),
+                    rate=float(maps.rate[pixel.y, pixel.x]),
+                )
+            )
+    return tuple(examples), tuple(absent)
+
+
+def _inputs(session: Session) -> tuple[InputRow, ...]:
+    """List every exposure that was offered, with what became of it."""
+    rows = [_input_row(entry, session.failures) for entry in session.selected]
+    unreadable = [
+        InputRow(Path(entry.url).name, "", "", "", float("nan"), False, entry.reason)
+        for entry in session.rejected
+    ]
+    return tuple(rows + unreadable)
+
+
+def _input_row(entry: Selected, failures: dict[str, str]) -> InputRow:
+    exposure = entry.exposure
+    failure = failures.get(exposure.name)
+    return InputRow(
+        name=exposure.name,
+        date_obs=exposure.date_obs,
+        grating=exposure.grating,
+        filter=exposure.filter,
+        asic_drift=exposure.asic_t_max - exposure.asic_t_min,
+        accepted=entry.accepted and failure is None,
+        reason=failure or entry.reason,
+    )
+
+
+def _summary(content: ReportContent) -> dict[str, Any]:
+    extra = {
+        "name": content.name,
+        "detector": content.detector,
+        "readpatt": content.readpatt,
+        "subarray": content.subarray,
+        "period": list(content.period),
+        "inputs": [row.name for row in content.inputs if row.accepted],
+        "products": {record.kind: record.file for record in content.products},
+        "versions": dict(content.versions),
+    }
+    return summarize(content.statistics, content.gates, extra=extra)

@@ -1,0 +1,82 @@
+"""Step 3, `average`: average ramp, RC, RTN and bad reference pixels (JWST-STScI-009226 §4.1.3)."""
+
+from __future__ import annotations
+
+import xarray as xr
+
+from nrsdark_xr.detector import reference_pixels
+from nrsdark_xr.products import (
+    average_ramp,
+    common_flags,
+    flag_bad_reference_pixels,
+    flag_rc,
+    flag_rtn,
+)
+from nrsdark_xr.steps.blocks import compute_to_zarr
+from nrsdark_xr.steps.fingerprints import digest
+from nrsdark_xr.steps.session import Session
+from nrsdark_xr.steps.tasks import gather
+from nrsdark_xr.store import open_ramps
+
+STEP = "average"
+
+
+def run(session: Session) -> None:
+    """Make ``NAME_average.zarr``, or see that it is up to date.
+
+    Raises
+    ------
+    NrsdarkError
+        If fewer than `min_inputs` inputs are good.
+    """
+    config = session.config
+    session.require_inputs("dark")
+    product = config.product("average.zarr")
+    fingerprint = {
+        "inputs": session.rows_fingerprint("prepare"),
+        "parameters": digest(config.average),
+    }
+    if session.is_current(STEP, fingerprint, [product]):
+        return
+
+    ramps = open_ramps(session.store.url, names=session.row_names)
+    compute_to_zarr(
+        average_ramp(ramps, parameters=config.average),
+        str(product),
+        client=session.client,
+        progress=session.progress,
+        title=STEP,
+        n_bytes=ramps["ramp"].nbytes + ramps["groupdq"].nbytes,
+    )
+    _flag(session, ramps).to_zarr(product, mode="a", consolidated=False)
+    session.record(STEP, fingerprint, [product])
+
+
+def open_average(session: Session) -> xr.Dataset:
+    """Open the product of this step lazily."""
+    return xr.open_zarr(session.config.product("average.zarr"), consolidated=False)
+
+
+def _flag(session: Session, ramps: xr.Dataset) -> xr.Dataset:
+    """Find RC, RTN and bad reference pixels, and the flags that all inputs share."""
+    parameters, first = session.config.average, session.exposures[0]
+    border = reference_pixels(
+        xstart=first.xstart, ystart=first.ystart, xsize=first.xsize, ysize=first.ysize
+    )
+    finders = (
+        lambda: flag_rc(ramps, parameters=parameters.rc),
+        lambda: flag_rtn(ramps, parameters=parameters.rtn),
+        lambda: flag_bad_reference_pixels(
+            open_average(session), border, parameters=parameters.bad_reference
+        ),
+        lambda: common_flags(ramps),
+    )
+    n_bytes = ramps["pixeldq"].nbytes
+    found = []
+    with session.progress.stage(
+        "flags", total_bytes=n_bytes * len(finders), total_items=len(finders), item="kinds"
+    ) as stage:
+        for find in finders:
+            found.append(gather(session, find()))
+            stage.advance(n_bytes, items=1)
+    return xr.merge(found, compat="equals", join="exact")

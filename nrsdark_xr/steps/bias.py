@@ -1,0 +1,107 @@
+"""Step 1, `bias`: the superbias from the first two groups (JWST-STScI-009226 §4.1.1)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from nrsdark_xr.calibration.bias import BIAS_GROUPS, bias_groups
+from nrsdark_xr.calibration.parameters import CalibrationParameters
+from nrsdark_xr.exposures import Exposure, RawReader
+from nrsdark_xr.products import make_bias, write_superbias
+from nrsdark_xr.references import References, load_references, reference_checksums
+from nrsdark_xr.steps.fingerprints import Fingerprint, digest, exposure_digest
+from nrsdark_xr.steps.provenance import make_provenance
+from nrsdark_xr.steps.session import Session
+from nrsdark_xr.steps.tasks import CountingReader, gather, run_per_exposure
+from nrsdark_xr.store import RampStore, open_bias_groups
+
+STEP: Final = "bias"
+
+
+def run(session: Session) -> None:
+    """Make ``NAME_superbias.fits``, or see that it is up to date.
+
+    Raises
+    ------
+    NrsdarkError
+        If fewer than `min_inputs` inputs are good, or an input fails and ``on_error`` is ``stop``.
+    """
+    config = session.config
+    if config.references.superbias is not None:
+        session.progress.say(f"bias: not made, {config.references.superbias} is given")
+        return
+    session.require_inputs("superbias")
+    _fill_store(session)
+    session.require_inputs("superbias")
+
+    product = config.product("superbias.fits")
+    fingerprint = {
+        "inputs": session.rows_fingerprint(STEP),
+        "parameters": digest(config.bias),
+        "header": digest([config.author, config.description, config.useafter]),
+    }
+    if session.is_current("superbias", fingerprint, [product]):
+        return
+    groups = open_bias_groups(session.store.url, names=session.row_names)
+    with session.progress.stage(
+        "superbias", total_bytes=groups["bias_groups"].nbytes, total_items=1, item="product"
+    ) as stage:
+        bias = gather(session, make_bias(groups, parameters=config.bias))
+        write_superbias(
+            product,
+            bias=bias["bias"].values,
+            err=bias["bias_err"].values,
+            dq=bias["bias_dq"].values,
+            provenance=make_provenance(session, "superbias"),
+        )
+        stage.advance(groups["bias_groups"].nbytes, items=1)
+    session.record("superbias", fingerprint, [product])
+
+
+def _fill_store(session: Session) -> None:
+    """Put the reference-pixel corrected groups 1 and 2 of every exposure into the store."""
+    config = session.config
+    checksums = reference_checksums(config.references)
+    common = {
+        "refpix": digest(config.prepare.refpix),
+        "references.mask": checksums["mask"]["sha256"],
+    }
+
+    def fingerprint(exposure: Exposure) -> Fingerprint:
+        return {"exposure": exposure_digest(exposure), **common}
+
+    pending = session.pending(STEP, fingerprint)
+    if not pending:
+        return
+    client = session.client
+    references = client.submit(load_references, config.references, pending[0])
+    run_per_exposure(
+        session,
+        STEP,
+        pending,
+        lambda exposure: client.submit(
+            _bias_task,
+            exposure,
+            references,
+            config.prepare,
+            session.store,
+            fingerprint(exposure),
+            key=f"{STEP}-{exposure.name}-{digest(fingerprint(exposure))}",
+        ),
+        n_bytes=lambda exposure: exposure.n_integrations * BIAS_GROUPS * exposure.group_bytes,
+    )
+
+
+def _bias_task(
+    exposure: Exposure,
+    references: References,
+    parameters: CalibrationParameters,
+    store: RampStore,
+    fingerprint: Fingerprint,
+) -> None:
+    with RawReader(exposure) as reader:
+        raw = CountingReader(reader)
+        for integration, name in enumerate(exposure.row_names()):
+            groups = bias_groups(raw, exposure, integration, references, parameters)
+            store.write_bias_groups(name, groups)
+            store.mark_done(STEP, name, {}, fingerprint=fingerprint)

@@ -1,0 +1,108 @@
+"""Compute lazy arrays block by block, with progress."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import pairwise, product
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nrsdark_xr.progress import Progress
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from distributed import Client
+
+
+def compute_to_zarr(
+    dataset: xr.Dataset, url: str, *, client: Client, progress: Progress, title: str, n_bytes: float
+) -> None:
+    """Write a lazy dataset, one task per block of output, and show how far it is.
+
+    The template is written first, then every block as a whole chunk, so that tasks never share one.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        All variables have the same dimensions and Dask chunks.
+    url : str
+        The Zarr group, which is made anew.
+    client : distributed.Client
+    progress : Progress
+    title : str
+        Name of the stage.
+    n_bytes : float
+        Bytes that the blocks read together.
+    """
+    import dask
+    from distributed import as_completed
+
+    names = list(dataset.data_vars)
+    chunks = dataset[names[0]].data.chunksize
+    encoding = {name: {"chunks": chunks} for name in names}
+    dataset.to_zarr(url, mode="w", compute=False, encoding=encoding, consolidated=False)
+
+    (fused,) = dask.optimize(dataset)
+    blocks = [fused[name].data.to_delayed() for name in names]
+    regions = _regions(fused[names[0]].data.chunks)
+    write = dask.delayed(_write_block, pure=False)
+    tasks = [
+        write(url, names, regions[index], *(block[index] for block in blocks))
+        for index in np.ndindex(blocks[0].shape)
+    ]
+    share = n_bytes / len(tasks)
+    with progress.stage(title, total_bytes=n_bytes, total_items=len(tasks), item="blocks") as stage:
+        for future in as_completed(client.compute(tasks, optimize_graph=False)):
+            future.result()
+            stage.advance(share, items=1)
+
+
+@contextmanager
+def computing_here(progress: Progress, title: str, *, n_bytes: float) -> Iterator[None]:
+    """Compute Dask collections in threads of this process, and show progress by tasks.
+
+    For what ends in a file of this machine, which workers elsewhere may not see.
+
+    Parameters
+    ----------
+    progress : Progress
+    title : str
+        Name of the stage.
+    n_bytes : float
+        Bytes that are written together.
+    """
+    import dask
+    from dask.callbacks import Callback
+
+    with progress.stage(title, total_bytes=n_bytes, total_items=1, item="file") as stage:
+
+        def advance(_key: Any, _value: Any, _graph: Any, state: Any, _worker: Any) -> None:
+            n_tasks = sum(len(state[part]) for part in ("ready", "waiting", "running", "finished"))
+            stage.advance(n_bytes / n_tasks)
+
+        with dask.config.set(scheduler="threads"), Callback(posttask=advance):
+            yield
+        stage.advance(items=1)
+
+
+def _regions(chunks: Sequence[Sequence[int]]) -> dict[tuple[int, ...], tuple[slice, ...]]:
+    """Slices that each block covers, by its index."""
+    axes = []
+    for sizes in chunks:
+        edges = np.cumsum([0, *sizes]).tolist()
+        axes.append([slice(low, high) for low, high in pairwise(edges)])
+    shape = tuple(len(axis) for axis in axes)
+    return dict(zip(np.ndindex(shape), product(*axes), strict=True))
+
+
+def _write_block(
+    url: str, names: Sequence[Hashable], region: tuple[slice, ...], *values: NDArray[Any]
+) -> None:
+    import zarr
+
+    group = zarr.open_group(url, mode="r+")
+    for name, value in zip(names, values, strict=True):
+        group[str(name)][region] = value

@@ -1,0 +1,39 @@
+"""What a result was made from, so that a second run can tell what is still valid.
+
+A fingerprint maps the name of each thing that a result depends on to a short hash of it: the keys
+in which two of them differ tell what has changed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+from pydantic import BaseModel
+
+from nrsdark_xr.exposures import Exposure
+
+Fingerprint = dict[str, str]
+
+
+def digest(content: object) -> str:
+    """Hash anything that JSON can hold, and parameters, to 16 hexadecimal digits."""
+    if isinstance(content, BaseModel):
+        content = content.model_dump(mode="json")
+    text = json.dumps(content, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def exposure_digest(exposure: Exposure) -> str:
+    """Hash what the header says of an exposure; where its file lies does not matter."""
+    record = asdict(exposure)
+    del record["url"]
+    return digest(record)
+
+
+def file_digest(path: Path) -> str:
+    """Hash the bytes of a file, to 64 hexadecimal digits."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,0 +1,162 @@
+"""Step 2, `prepare`: raw exposures to calibrated ramps and rates (JWST-STScI-009226 §4.1.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nrsdark_xr.calibration.exposure import RampBuffer, calibrate_exposure
+from nrsdark_xr.calibration.parameters import CalibrationParameters
+from nrsdark_xr.exposures import Exposure, RawReader
+from nrsdark_xr.references import (
+    ReferencePaths,
+    References,
+    clear_hot,
+    load_references,
+    reference_checksums,
+)
+from nrsdark_xr.steps.fingerprints import Fingerprint, digest, exposure_digest
+from nrsdark_xr.steps.session import Session
+from nrsdark_xr.steps.stock_engine import calibrate_with_jwst
+from nrsdark_xr.steps.tasks import CountingReader, report_bytes, run_per_exposure
+from nrsdark_xr.store import RampStore
+
+if TYPE_CHECKING:
+    from distributed import Future
+
+STEP: Final = "prepare"
+WORK_PER_RAW_BYTE = 4
+"""Bytes that a task reports: raw ones for the border, raw ones by bands, floats to fit (double)."""
+
+
+def run(session: Session) -> None:
+    """Put calibrated ramps, flags and rates of every exposure into the store.
+
+    Raises
+    ------
+    NrsdarkError
+        If an input fails and ``on_error`` is ``stop``.
+    """
+    config = session.config
+    paths = references_in_use(session)
+    checksums = reference_checksums(paths)
+    common = {
+        "engine": config.engine,
+        "parameters": digest(config.prepare),
+        **{f"references.{name}": entry["sha256"] for name, entry in checksums.items()},
+    }
+
+    def fingerprint(exposure: Exposure) -> Fingerprint:
+        return {"exposure": exposure_digest(exposure), **common}
+
+    pending = session.pending(STEP, fingerprint)
+    if not pending:
+        return
+    submit = _submit_ours if config.engine == "nrsdark" else _submit_stock
+    run_per_exposure(
+        session,
+        STEP,
+        pending,
+        submit(session, paths, fingerprint),
+        n_bytes=lambda exposure: WORK_PER_RAW_BYTE * exposure.data_bytes,
+    )
+
+
+def references_in_use(session: Session) -> ReferencePaths:
+    """Return the references, with the superbias just made where none is given."""
+    paths = session.config.references
+    if paths.superbias is not None:
+        return paths
+    return paths.model_copy(update={"superbias": str(session.config.product("superbias.fits"))})
+
+
+def _submit_ours(
+    session: Session, paths: ReferencePaths, fingerprint: Callable[[Exposure], Fingerprint]
+) -> Callable[[Exposure], Future]:
+    client, config = session.client, session.config
+    references = client.submit(_load, paths, session.exposures[0])
+    return lambda exposure: client.submit(
+        _prepare_task,
+        exposure,
+        references,
+        config.prepare,
+        session.store,
+        fingerprint(exposure),
+        key=f"{STEP}-{exposure.name}-{digest(fingerprint(exposure))}",
+    )
+
+
+def _submit_stock(
+    session: Session, paths: ReferencePaths, fingerprint: Callable[[Exposure], Fingerprint]
+) -> Callable[[Exposure], Future]:
+    client, config = session.client, session.config
+    return lambda exposure: client.submit(
+        _stock_task,
+        exposure,
+        paths,
+        config.prepare,
+        session.store,
+        fingerprint(exposure),
+        key=f"{STEP}-{exposure.name}-{digest(fingerprint(exposure))}",
+    )
+
+
+def _load(paths: ReferencePaths, exposure: Exposure) -> References:
+    """Load the references, hot pixels unflagged so that they are processed."""
+    references = load_references(paths, exposure)
+    return replace(references, mask=clear_hot(references.mask))
+
+
+def _prepare_task(
+    exposure: Exposure,
+    references: References,
+    parameters: CalibrationParameters,
+    store: RampStore,
+    fingerprint: Fingerprint,
+) -> None:
+    """Calibrate one exposure into its rows of the store; the markers come last."""
+    names = exposure.row_names()
+    ramps = [CountingRamps(store.ramp_buffer(name)) for name in names]
+    with RawReader(exposure) as reader:
+        results = calibrate_exposure(
+            CountingReader(reader), exposure, references, parameters, ramps
+        )
+    for name, maps in zip(names, results, strict=True):
+        store.write_maps(name, maps)
+        store.mark_done(STEP, name, {}, fingerprint=fingerprint)
+
+
+def _stock_task(
+    exposure: Exposure,
+    paths: ReferencePaths,
+    parameters: CalibrationParameters,
+    store: RampStore,
+    fingerprint: Fingerprint,
+) -> None:
+    """Calibrate one exposure with jwst's own steps."""
+    results = calibrate_with_jwst(exposure, paths, parameters)
+    for name, (ramp, maps) in zip(exposure.row_names(), results, strict=True):
+        store.ramp_buffer(name).write(slice(0, exposure.ysize), ramp)
+        store.write_maps(name, maps)
+        store.mark_done(STEP, name, {}, fingerprint=fingerprint)
+
+
+@dataclass(frozen=True)
+class CountingRamps:
+    """A `RampBuffer` that reports the bytes that are read back to the client's progress."""
+
+    ramps: RampBuffer
+
+    def write(self, rows: slice, ramp: NDArray[np.float32]) -> None:
+        """Write as `RampBuffer.write`."""
+        self.ramps.write(rows, ramp)
+
+    def read(self, rows: slice) -> NDArray[np.float32]:
+        """Read as `RampBuffer.read`."""
+        ramp = self.ramps.read(rows)
+        report_bytes(ramp.nbytes)
+        return ramp

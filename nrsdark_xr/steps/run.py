@@ -1,0 +1,137 @@
+"""Run the five steps in order on one cluster and one store."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from nrsdark_xr.cluster import connect
+from nrsdark_xr.config import RunConfig
+from nrsdark_xr.errors import NrsdarkError
+from nrsdark_xr.exposures import (
+    Rejected,
+    Selected,
+    check_same_configuration,
+    find_exposures,
+    find_odd_exposures,
+    read_exposures,
+    select,
+)
+from nrsdark_xr.progress import Progress
+from nrsdark_xr.steps import analyze, average, bias, prepare, synthesize
+from nrsdark_xr.steps.provenance import versions
+from nrsdark_xr.steps.session import Session
+from nrsdark_xr.store import RampStore
+
+STEPS = {
+    "bias": bias.run,
+    "prepare": prepare.run,
+    "average": average.run,
+    "synthesize": synthesize.run,
+    "analyze": analyze.run,
+}
+"""The five steps by name, in order."""
+PRODUCTS = ("superbias.fits", "dark.fits", "mask.fits", "summary.json", "report.html")
+"""What a run makes, by the end of the name."""
+
+
+def run_steps(
+    config: RunConfig,
+    *,
+    cluster: str = "local",
+    workers: int | None = None,
+    until: str = "analyze",
+    progress: Progress | None = None,
+) -> list[Path]:
+    """Run the steps up to and including `until`; what is up to date is left as it is.
+
+    Parameters
+    ----------
+    config : RunConfig
+    cluster : str
+        As `nrsdark_xr.cluster.connect` takes it.
+    workers : int, optional
+        Workers of a cluster on this machine; one per core unless given.
+    until : str
+        Name of the last step to run.
+    progress : Progress, optional
+        Where progress is shown; stderr unless given.
+
+    Returns
+    -------
+    list of Path
+        The products that are there now, the report last.
+
+    Raises
+    ------
+    NrsdarkError
+        If a step refuses or fails; what was finished before stays.
+    """
+    progress = progress or Progress()
+    selected, rejected = _choose_inputs(config, progress)
+    _make_output_folder(config)
+    store = RampStore.open_or_create(
+        config.store,
+        [entry.exposure for entry in selected],
+        attributes={"parameters": config.prepare.model_dump(mode="json"), "versions": versions()},
+    )
+    with store.lock(), connect(cluster, workers=workers) as client:
+        progress.say(f"Dask dashboard: {client.dashboard_link}")
+        store.set_selection(
+            {
+                name: (entry.accepted, entry.reason)
+                for entry in selected
+                for name in entry.exposure.row_names()
+            }
+        )
+        session = Session(config, selected, rejected, store, client, progress)
+        for name, step in STEPS.items():
+            started = time.monotonic()
+            step(session)
+            session.seconds[name] = time.monotonic() - started
+            if name == until:
+                break
+    if not session.work:
+        progress.say("Nothing to do: everything is up to date.")
+    return _products(config)
+
+
+def _choose_inputs(
+    config: RunConfig, progress: Progress
+) -> tuple[tuple[Selected, ...], tuple[Rejected, ...]]:
+    """Read the headers of all inputs, and say which are left out and why."""
+    urls = find_exposures(config.inputs)
+    exposures, rejected = read_exposures(urls, on_error=config.on_error)
+    if config.on_error == "skip":
+        odd = find_odd_exposures(exposures)
+        rejected += odd
+        strangers = {entry.url for entry in odd}
+        exposures = [exposure for exposure in exposures if exposure.url not in strangers]
+    else:
+        check_same_configuration(exposures)
+    for entry in rejected:
+        progress.say(f"left out: {entry.url}: {entry.reason}")
+    if not exposures:
+        raise NrsdarkError("no readable exposure among the inputs", file=config.name)
+    selected = tuple(select(exposures, config.selection))
+    for chosen in selected:
+        if not chosen.accepted:
+            progress.say(f"left out: {chosen.exposure.name}: {chosen.reason}")
+    return selected, tuple(rejected)
+
+
+def _make_output_folder(config: RunConfig) -> None:
+    try:
+        Path(config.output).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise NrsdarkError(
+            f"cannot be made: {error.strerror}",
+            file=config.output,
+            remedy="choose another `output`",
+        ) from error
+
+
+def _products(config: RunConfig) -> list[Path]:
+    """List the products that are there, the report last."""
+    paths = [config.product(suffix) for suffix in PRODUCTS]
+    return [path for path in paths if path.exists()]

@@ -1,0 +1,115 @@
+"""Run one task per exposure on the cluster, show progress, and deal with what fails."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nrsdark_xr.errors import NrsdarkError
+from nrsdark_xr.exposures import Exposure, RawReader
+from nrsdark_xr.steps.session import Session
+
+if TYPE_CHECKING:
+    from distributed import Future
+
+PROGRESS_TOPIC = "nrsdark-progress"
+
+
+@dataclass(frozen=True)
+class CountingReader:
+    """A `RawReader` that reports the bytes that it reads to the client's progress."""
+
+    reader: RawReader
+
+    def read(self, integration: int, groups: slice, rows: slice) -> NDArray[np.uint16]:
+        """Read as `RawReader.read`."""
+        samples = self.reader.read(integration, groups, rows)
+        report_bytes(samples.nbytes)
+        return samples
+
+
+def report_bytes(n_bytes: int) -> None:
+    """Tell the client, from within a task, that `n_bytes` more were worked through."""
+    from distributed import get_worker
+
+    get_worker().log_event(PROGRESS_TOPIC, int(n_bytes))
+
+
+def run_per_exposure(
+    session: Session,
+    step: str,
+    exposures: Sequence[Exposure],
+    submit: Callable[[Exposure], Future],
+    *,
+    n_bytes: Callable[[Exposure], float],
+) -> None:
+    """Run a task for each exposure; a failure stops the run or leaves the exposure out.
+
+    Parameters
+    ----------
+    session : Session
+        Its `failures` grow by the exposures that are left out (``on_error: skip``).
+    step : str
+    exposures : sequence of Exposure
+    submit : callable
+        Submits the task of one exposure to the session's client.
+    n_bytes : callable
+        Bytes that the task of an exposure reports through `report_bytes`.
+
+    Raises
+    ------
+    NrsdarkError
+        If a task fails and ``on_error`` is ``stop``; what other tasks finished stays.
+    """
+    from distributed import as_completed
+
+    client = session.client
+    total = sum(n_bytes(exposure) for exposure in exposures)
+    with session.progress.stage(step, total_bytes=total, total_items=len(exposures)) as stage:
+        client.subscribe_topic(PROGRESS_TOPIC, lambda event: stage.advance(event[1]))
+        futures = {submit(exposure): exposure for exposure in exposures}
+        try:
+            for future in as_completed(list(futures)):
+                exposure = futures[future]
+                if future.status == "finished":
+                    stage.advance(items=1)
+                    session.work.append(f"{step} {exposure.name}")
+                else:
+                    _leave_out(session, exposure, future.exception())
+        finally:
+            client.cancel(list(futures))
+            client.unsubscribe_topic(PROGRESS_TOPIC)
+
+
+def _leave_out(session: Session, exposure: Exposure, error: BaseException) -> None:
+    """Leave a bad input out if the user wants that; what is not about the input stops the run."""
+    failure = _explain(error, exposure)
+    about_input = isinstance(failure, NrsdarkError) and failure.file == exposure.url
+    if session.config.on_error == "stop" or not about_input:
+        raise failure
+    session.failures[exposure.name] = str(failure)
+    session.progress.say(f"left out: {failure}")
+
+
+def _explain(error: BaseException, exposure: Exposure) -> BaseException:
+    """Turn what a worker raised into a line about the exposure, unless it is a bug of ours."""
+    from distributed import KilledWorker
+
+    if isinstance(error, KilledWorker):
+        return NrsdarkError(
+            "its worker died again and again, probably for want of memory",
+            file=exposure.url,
+            remedy="run fewer workers, or workers with more memory",
+        )
+    if isinstance(error, OSError):
+        return NrsdarkError(f"{type(error).__name__}: {error}", file=exposure.url)
+    return error
+
+
+def gather(session: Session, collection: Any) -> Any:
+    """Compute a lazy dataset on the cluster into memory here."""
+    return session.client.compute(collection, sync=True)
