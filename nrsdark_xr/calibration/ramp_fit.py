@@ -7,11 +7,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from nrsdark_xr.calibration import _ramp_fit_kernels
 from nrsdark_xr.calibration.parameters import RampFitParameters
 
 
 class Rates(NamedTuple):
-    """Slopes and what is known about them; all of shape (y, x).
+    """Slopes and what is known about them; all of shape ([integration,] y, x).
 
     Attributes
     ----------
@@ -41,44 +42,70 @@ def fit_ramps(
     readnoise: NDArray[np.float32],
     frame_time: float,
     group_time: float,
-    group_gap: int,
+    group_gap: int,  # noqa: ARG001
     n_frames: int,
     parameters: RampFitParameters,
 ) -> Rates:
-    """Fit one integration."""
-    from stcal.ramp_fitting import ramp_fit, ramp_fit_class
-    from stdatamodels.jwst.datamodels import dqflags
+    """Fit a slope to each ramp, segment by segment between jumps, and average the segments.
 
-    data = ramp_fit_class.RampData()
-    data.set_arrays(
-        np.array(ramp[np.newaxis], np.float32),
-        np.array(groupdq[np.newaxis], np.uint8),
-        np.array(pixeldq, np.uint32),
-        np.zeros(pixeldq.shape, np.float32),
+    Parameters
+    ----------
+    ramp : ndarray of float32, shape ([integration,] group, y, x)
+        Linearized ramp [DN].
+    groupdq : ndarray of uint8, shape of `ramp`
+    pixeldq : ndarray of uint32, shape (y, x)
+    gain : ndarray of float32, shape (y, x)
+        [e-/DN].
+    readnoise : ndarray of float32, shape (y, x)
+        Read noise of the difference of two groups (CDS) [DN].
+    frame_time, group_time : float
+        Of one frame, and from one group to the next [s].
+    group_gap : int
+        Frames dropped between groups. Part of the readout as stcal takes it; no result depends on
+        it beyond `group_time`.
+    n_frames : int
+        Frames averaged into a group.
+    parameters : RampFitParameters
+
+    Returns
+    -------
+    Rates
+        Without an integration axis in `ramp`: as jwst's product of the exposure (``_rate``). With
+        one: as its product of the integrations (``_rateints``), where the Poisson noise is that
+        of the median rate over all of them, and `Rates.rate_err` is combined segment by segment.
+
+    Notes
+    -----
+    A port of OLS_C of stcal 1.20.0, with segments combined by their read noise alone (JP-4318,
+    stcal#550): flags are equal, values agree to the rounding of float32. Left out: ZEROFRAME,
+    the average dark current and the flag CHARGELOSS, none of which NIRSpec has at this step. An
+    exposure that is saturated in the first group throughout, for which stcal returns nothing,
+    gives NaN and the flags of its pixels.
+    """
+    shape = (ramp.shape[0] if ramp.ndim == 4 else 1, *ramp.shape[-3:])
+    image = (shape[0], *shape[2:])
+    constants = _ramp_fit_kernels.Constants(
+        group_time=float(np.float32(group_time)),
+        one_group_time=(n_frames + 1.0) * float(np.float32(frame_time)) / 2.0,
+        suppress_one_group=parameters.suppress_one_group and shape[1] > 1,
+        over_exposure=ramp.ndim == 3,
     )
-    data.set_meta(
-        name="NIRSPEC",
-        frame_time=frame_time,
-        group_time=group_time,
-        groupgap=group_gap,
-        nframes=n_frames,
-        drop_frames1=0,
+    gain = np.ascontiguousarray(gain, np.float32)
+    noise = readnoise * (gain / np.sqrt(2.0 * n_frames))  # of one group, in electrons
+    result = Rates(
+        rate=np.empty(image, np.float32),
+        rate_err=np.empty(image, np.float32),
+        dq=np.empty(image, np.uint32),
+        var_poisson=np.empty(image, np.float32),
+        var_rnoise=np.empty(image, np.float32),
     )
-    data.algorithm = parameters.algorithm
-    data.set_dqflags(dqflags.pixel)
-    data.start_row, data.num_rows = 0, ramp.shape[1]
-    data.suppress_one_group_ramps = parameters.suppress_one_group and len(ramp) > 1
-    image, _, _ = ramp_fit.ramp_fit_data(
-        data,
-        False,
-        np.array(readnoise, np.float32),
-        np.array(gain, np.float32),
-        parameters.algorithm,
-        "optimal",
-        "1",
+    _ramp_fit_kernels.fit_ramps(
+        np.ascontiguousarray(ramp, np.float32).reshape(shape),
+        np.ascontiguousarray(groupdq, np.uint8).reshape(shape),
+        np.ascontiguousarray(pixeldq, np.uint32),
+        gain,
+        noise.astype(np.float32),
+        constants,
+        *result,
     )
-    if image is None:
-        raise NotImplementedError("every ramp is saturated in its first group")
-    return Rates(
-        image["slope"], image["err"], image["dq"], image["var_poisson"], image["var_rnoise"]
-    )
+    return result if ramp.ndim == 4 else Rates(*(values[0] for values in result))
