@@ -13,7 +13,6 @@ import xarray as xr
 from nrsdark_xr.errors import NrsdarkError
 
 if TYPE_CHECKING:
-    import pandas as pd
     from matplotlib.axes import Axes
 
 
@@ -47,12 +46,11 @@ class NrsdarkAccessor:
         """
         from nrsdark_xr.analysis.figures import draw_ramps
 
-        pixel = self._pixel(y, x)
+        pixel = self._pixel(y, x).transpose("file", "group")
         if ax is None:
             import matplotlib.pyplot as plt  # IPython shows the figures that pyplot knows
 
             _, ax = plt.subplots(figsize=(8.0, 5.0), layout="constrained")
-        pixel = pixel.transpose("file", "group")
         draw_ramps(
             ax,
             pixel["time"].values,
@@ -62,18 +60,8 @@ class NrsdarkAccessor:
         )
         return ax
 
-    def files(self) -> pd.DataFrame:
-        """Table of the files and what the dataset knows of each."""
-        coordinates = [
-            name
-            for name, values in self._dataset.coords.items()
-            if values.dims == ("file",) and name != "file"
-        ]
-        table = self._dataset[coordinates].compute().to_dataframe()
-        return table[coordinates]
-
     def _pixel(self, y: int, x: int) -> xr.Dataset:
-        """Ramps and flags of one pixel, computed."""
+        """Compute ramps and flags of one pixel."""
         missing = {"ramp", "groupdq"} - set(self._dataset.data_vars)
         if missing:
             raise NrsdarkError(

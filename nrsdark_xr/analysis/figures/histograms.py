@@ -63,8 +63,10 @@ def histogram(
     ax = figure.add_subplot()
     finite = [one.values[np.isfinite(one.values)].astype(np.float64) for one in series]
     edges, width = _edges(finite, long_tail)
+    tallest = 1
     for index, (one, values) in enumerate(zip(series, finite, strict=True)):
         counts, _ = np.histogram(np.clip(values, edges[0], edges[-1]), edges)
+        tallest = max(tallest, int(counts.max()))
         ax.stairs(
             counts,
             edges,
@@ -78,8 +80,8 @@ def histogram(
         if np.isfinite(mark.value):
             label = f"{mark.label} {number(mark.value)}"
             ax.axvline(mark.value, color=mark.color, ls=mark.dashes, lw=1.4, label=label)
+    ax.set_ylim(0.7, 2 * tallest)
     ax.set_yscale("log")
-    ax.set_ylim(bottom=0.7)
     if long_tail:
         ax.set_xscale("asinh", linear_width=width)
         ax.xaxis.set_major_locator(FixedLocator(asinh_ticks(edges[0], edges[-1], width)))

@@ -234,7 +234,7 @@ def change_map(
 
 
 def linear_limits(image: NDArray[Any]) -> tuple[float, float]:
-    """Ends of the linear scale of `image_map`, to draw another image on the same scale."""
+    """Find the ends of the linear scale of an image, to draw another one on the same scale."""
     finite = image[np.isfinite(image)]
     return _range(finite, PERCENTILES) if finite.size else (0.0, 1.0)
 

@@ -71,8 +71,8 @@ def _draw(
         return
     low, high = np.percentile(finite, [0.2, 99.8])
     low, high = min(low, center), max(high, center)
-    height = high - low or sigma or 1.0
+    height = high - low
     if 2 * sigma <= BAND_REACH * height:
         low, high = min(low, center - sigma), max(high, center + sigma)
-        height = high - low
+    height = high - low or 1.0
     ax.set_ylim(low - 0.1 * height, high + 0.35 * height)  # room for the legend above

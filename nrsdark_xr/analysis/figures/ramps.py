@@ -13,7 +13,11 @@ from nrsdark_xr.analysis.figures.style import COLORS, TICK_SIZE, new_figure, sty
 from nrsdark_xr.detector import DQ
 
 SPREAD_PERCENTILES = (10.0, 90.0)
-"""Part of all samples that the axis always shows, beside everything before the first jumps."""
+"""Part of all samples that the axis shows where most of them come after a jump …"""
+CLEAR_SHARE = 0.5
+"""… which is where less than this share of the samples come before their ramp's first jump."""
+AXIS_REACH = 1.0
+"""The axis grows to samples that lie no further out than so many times its range."""
 AXIS_MARGIN = 0.08
 """Free space above and below, as a part of the range."""
 
@@ -138,17 +142,20 @@ def _limits(
     average: NDArray[Any] | None,
     dark: NDArray[Any] | None,
 ) -> tuple[float, float]:
-    """Range that shows every sample before its ramp's first jump, and the bulk of the others."""
+    """Find a range that shows every sample before its ramp's first jump, and those not far off."""
     bad = np.uint8(DQ.JUMP_DET | DQ.SATURATED | DQ.DO_NOT_USE)
     before = ~np.logical_or.accumulate((groupdq & bad) != 0, axis=1)
     finite = ramp[np.isfinite(ramp)]
     if not finite.size:
         return 0.0, 1.0
-    values = [ramp[before & np.isfinite(ramp)], np.percentile(finite, SPREAD_PERCENTILES)]
-    for line in (average, dark):
-        if line is not None:
-            values.append(line[np.isfinite(line)])
-    together = np.concatenate(values)
+    clear = ramp[before & np.isfinite(ramp)]
+    shown = [clear, *(line[np.isfinite(line)] for line in (average, dark) if line is not None)]
+    if clear.size < CLEAR_SHARE * finite.size:
+        shown.append(np.percentile(finite, SPREAD_PERCENTILES))
+    together = np.concatenate(shown)
     low, high = float(together.min()), float(together.max())
+    reach = AXIS_REACH * (high - low)
+    near = finite[(finite >= low - reach) & (finite <= high + reach)]
+    low, high = min(low, float(near.min())), max(high, float(near.max()))
     margin = AXIS_MARGIN * (high - low) or 1.0
     return low - margin, high + margin
