@@ -17,7 +17,7 @@ from nrsdark_xr.simulate.parameters import SimulationParameters
 from nrsdark_xr.simulate.pixels import Pixels
 from nrsdark_xr.simulate.populations import draw_pixels
 from nrsdark_xr.simulate.reference_files import write_references
-from nrsdark_xr.simulate.truth import append_hits, write_maps
+from nrsdark_xr.simulate.truth import append_hits, finish, write_maps
 from nrsdark_xr.simulate.uncal import write_uncal
 
 Progress = Callable[[int, int, str], None]
@@ -84,7 +84,7 @@ def simulate(
     pixels = draw_pixels(parameters, configuration)
     references = write_references(directory / "references", pixels, parameters, configuration)
     truth = directory / "truth.zarr"
-    write_maps(truth, pixels, parameters, configuration)
+    write_maps(truth, pixels, configuration)
 
     exposures = []
     for number in range(parameters.exposures):
@@ -98,6 +98,7 @@ def simulate(
             _reported(groups, taken, configuration, parameters, progress),
         )
         exposures.append(path)
+    finish(truth, parameters)
     run = _write_run(directory, references, configuration)
     return SimulatedSet(directory, tuple(exposures), references, truth, run)
 

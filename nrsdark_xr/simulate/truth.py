@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,9 +37,7 @@ _MAPS = {
 }
 
 
-def write_maps(
-    path: Path, pixels: Pixels, parameters: SimulationParameters, configuration: Configuration
-) -> None:
+def write_maps(path: Path, pixels: Pixels, configuration: Configuration) -> None:
     """Start the store with the maps of the detector.
 
     Parameters
@@ -46,8 +45,6 @@ def write_maps(
     path : Path
         A new Zarr store.
     pixels : Pixels
-    parameters : SimulationParameters
-        Kept as JSON in the attribute ``parameters``.
     configuration : Configuration
     """
     import xarray as xr
@@ -57,11 +54,7 @@ def write_maps(
     for name, (units, meaning) in _MAPS.items():
         image = np.ascontiguousarray(from_detector_frame(maps[name], configuration.detector))
         variables[name] = (("y", "x"), image, {"units": units, "long_name": meaning})
-    dataset = xr.Dataset(
-        variables,
-        coords=_detector_axes(configuration),
-        attrs={"parameters": parameters.model_dump_json()},
-    )
+    dataset = xr.Dataset(variables, coords=_detector_axes(configuration))
     dataset.to_zarr(path, mode="w-", zarr_format=3, consolidated=False)
 
 
@@ -81,6 +74,25 @@ def append_hits(path: Path, name: str, hits: Hits) -> None:
         dataset.to_zarr(path, append_dim="file", zarr_format=3, consolidated=False)
     else:
         dataset.to_zarr(path, mode="a", zarr_format=3, consolidated=False)
+
+
+def finish(path: Path, parameters: SimulationParameters) -> None:
+    """Add the parameters and make `xarray.open_zarr` open the store without more ado.
+
+    Parameters
+    ----------
+    path : Path
+        A store that has all hits.
+    parameters : SimulationParameters
+        Kept as JSON in the attribute ``parameters``.
+    """
+    import zarr
+
+    zarr.open_group(path, mode="r+").attrs["parameters"] = parameters.model_dump_json()
+    with warnings.catch_warnings():
+        # Zarr says each time that version 3 does not standardise this; readers may ignore it.
+        warnings.filterwarnings("ignore", message="Consolidated metadata is currently not part")
+        zarr.consolidate_metadata(path)
 
 
 def _maps(pixels: Pixels, configuration: Configuration) -> dict[str, NDArray[Any]]:

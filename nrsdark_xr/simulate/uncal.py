@@ -73,9 +73,11 @@ def _frame_file(
         model.int_times = _integration_table(model.get_dtype("int_times"), configuration, visit)
         small = io.BytesIO()
         model.to_fits(small)
+        model.meta.date = _isot(visit.end)
+        metadata = _asdf_extension({"meta": model.meta.instance})
     small.seek(0)
     with fits.open(small) as hdus:
-        del hdus["ASDF"]  # it would describe the one pixel; the data models do without it
+        hdus["ASDF"] = metadata
         hdus[0].header["DATE"] = _isot(visit.end)
         science = hdus["SCI"].header
         sizes = (configuration.area.xsize, configuration.area.ysize, configuration.n_groups)
@@ -86,6 +88,18 @@ def _frame_file(
             _unsigned(science).tostring().encode("ascii"),
             b"".join(_bytes(hdu) for hdu in hdus[2:]),
         )
+
+
+def _asdf_extension(tree: dict[str, Any]) -> Any:
+    """Make the extension in which jwst looks for metadata; the arrays it finds in the others."""
+    import asdf
+    from astropy.io import fits
+
+    buffer = io.BytesIO()
+    asdf.AsdfFile(tree).write_to(buffer)
+    data = np.frombuffer(buffer.getvalue(), np.uint8)[np.newaxis]
+    column = fits.Column(name="ASDF_METADATA", format=f"{data.size}B", array=data)
+    return fits.BinTableHDU.from_columns([column], name="ASDF")
 
 
 def _unsigned(header: Any) -> Any:

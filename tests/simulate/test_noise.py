@@ -80,7 +80,7 @@ def test_the_end_of_a_stream_knows_nothing_of_its_start() -> None:
 
 @pytest.mark.parametrize("detector", ["NRS1", "NRS2"])
 def test_amplifiers_share_noise_in_opposite_directions(detector: str) -> None:
-    """In the DMS frame: bands of 512 rows, read up and down in turn, columns in the slow direction."""
+    """In the DMS frame: bands of 512 rows, read up and down in turn; columns follow slowly."""
     clocking = traditional_clocking(rows=2048, columns=2048, outputs=4)
     parameters = NoiseParameters(**{**SILENT, "correlated_pink": 3.0})
     frame = FrameNoise(clocking, parameters).draw(rng())
