@@ -17,8 +17,10 @@ from nrsdark_xr.detector import DQ
 
 _JUMP = np.uint8(DQ.JUMP_DET)
 _BAD = np.uint8(DQ.DO_NOT_USE | DQ.SATURATED)
-_TILE = 64
-"""Pixels of a row that are worked on together: a ramp of 200 groups stays in the level-1 cache."""
+_TILE = 512
+"""Pixels of a row that are worked on together: long reads, and the differences stay in cache."""
+_BLOCK = 64
+"""Pixels that are tested for any jump at once."""
 _NAN = np.float32(np.nan)
 _ROUNDING = 1.0 - 1e-12
 """A product of two float64 is off by less than this from the quotient that decides."""
@@ -81,8 +83,7 @@ def find_jumps(
     floats = np.empty((8, _TILE), np.float32)
     counts = np.empty((6, _TILE), np.int32)
     scratch = np.empty((3, total), np.float64)
-    lowest, highest = neighbours
-    least = thresholds[0] if thresholds[0] < lowest else lowest
+    least = min(thresholds[0], neighbours[0])
     for y in range(n_rows):
         for start in range(0, n_columns, _TILE):
             size = min(_TILE, n_columns - start)
@@ -108,18 +109,23 @@ def find_jumps(
                     _one_by_one(differences[:, p], noise[p], thresholds, found[:, p], scratch)
             for i in range(n_integrations):
                 for g in range(1, n_groups):
-                    row = differences[i * n_differences + g - 1]
-                    if not single_pass or _any_above(row, size, medians, sigmas, least):
+                    k = i * n_differences + g - 1
+                    for first in range(0, size, _BLOCK):
+                        last = min(first + _BLOCK, size)
+                        if single_pass and not _any_above(
+                            differences[k], first, last, medians, sigmas, least
+                        ):
+                            continue
                         _flag(
-                            row,
-                            found[i * n_differences + g - 1],
+                            differences[k],
+                            found[k],
                             single_pass,
-                            size,
+                            first,
+                            last,
                             medians,
                             sigmas,
                             thresholds[0],
-                            lowest,
-                            highest,
+                            neighbours,
                             groupdq[i, g],
                             cleared[i, g],
                             negative_jumps[i],
@@ -154,15 +160,16 @@ def _subtract(
 @kernel
 def _any_above(
     difference: NDArray[Any],
-    size: int,
+    first: int,
+    last: int,
     medians: NDArray[Any],
     sigmas: NDArray[Any],
     least: float,
 ) -> bool:
-    """Whether a pixel of the tile may differ from its median by more than `least` sigma."""
+    """Whether a pixel of the block may differ from its median by more than `least` sigma."""
     limit = least * _ROUNDING
     n = 0
-    for p in range(size):
+    for p in range(first, last):
         n += np.abs(np.float64(difference[p]) - medians[p]) > limit * sigmas[p]
     return n > 0
 
@@ -172,21 +179,22 @@ def _flag(
     difference: NDArray[Any],
     found: NDArray[Any],
     single_pass: bool,
-    size: int,
+    first: int,
+    last: int,
     medians: NDArray[Any],
     sigmas: NDArray[Any],
     threshold: float,
-    lowest: float,
-    highest: float,
+    neighbours: tuple[float, float],
     groupdq: NDArray[Any],
     cleared: NDArray[Any],
     negative_jumps: NDArray[Any],
     y: int,
     start: int,
 ) -> None:
-    """Flag the jumps of one group of a tile, and their neighbours."""
+    """Flag the jumps of one group of a block, and their neighbours."""
     n_rows, n_columns = cleared.shape
-    for p in range(size):
+    lowest, highest = neighbours
+    for p in range(first, last):
         x = start + p
         departure = np.float64(difference[p]) - medians[p]
         ratio = np.abs(departure) / sigmas[p]

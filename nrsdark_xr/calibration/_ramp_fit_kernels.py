@@ -23,8 +23,8 @@ _INVALID = np.uint8(DQ.DO_NOT_USE | DQ.SATURATED)
 _BREAKS = np.uint8(0xFF & ~DQ.PERSISTENCE)
 """A group with one of these bits is not good."""
 _BAD_GAIN = np.uint32(DQ.DO_NOT_USE | DQ.NO_GAIN_VALUE)
-_TILE = 64
-"""Pixels of a row that are worked on together."""
+_TILE = 512
+"""Pixels of a row that are worked on together: long reads, and the differences stay in cache."""
 _LARGE_VARIANCE = 1e6
 """stcal replaces variances from here on by zero."""
 
