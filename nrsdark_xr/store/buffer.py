@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nrsdark_xr.exposures.locations import reading
-from nrsdark_xr.store.location import writing
+from nrsdark_xr.store.location import reading_data, writing
 
 
 @dataclass(frozen=True)
@@ -22,12 +21,15 @@ class RampBuffer:
         The variable ``ramp``.
     row : int
         Place along ``file``.
+    name : str
+        Of the row.
     url : str
         Of the store, for messages.
     """
 
     array: Any
     row: int
+    name: str
     url: str
 
     @property
@@ -69,9 +71,16 @@ class RampBuffer:
         Returns
         -------
         ndarray of float32, shape (group, rows, x)
+
+        Raises
+        ------
+        ValueError
+            If `rows` would cut a chunk.
+        NrsdarkError
+            If it was not written, or cannot be read.
         """
         start, stop = self._bounds(rows)
-        with reading(self.url):
+        with reading_data(self.url, {self.row: self.name}):
             return np.asarray(self.array[self.row, :, start:stop, :])
 
     def _bounds(self, rows: slice) -> tuple[int, int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Hashable, Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -16,7 +16,7 @@ from xarray.core import indexing
 from nrsdark_xr.errors import NrsdarkError
 from nrsdark_xr.exposures.locations import StorageOptions, reading
 from nrsdark_xr.store.layout import reduction_chunks
-from nrsdark_xr.store.location import Location, open_arrays, open_group, to_json
+from nrsdark_xr.store.location import Location, open_arrays, open_group, reading_data, to_json
 from nrsdark_xr.store.markers import Marker, read_markers
 from nrsdark_xr.store.schema import (
     AXES,
@@ -25,7 +25,6 @@ from nrsdark_xr.store.schema import (
     VARIABLES,
     Configuration,
     Step,
-    Variable,
 )
 from nrsdark_xr.store.store import read_configuration
 
@@ -122,29 +121,22 @@ def _open(
     markers = _visible(location, step, stored, names)
     _warn_if_mixed(location, markers)
     rows = _by_date(stored, columns["date_obs"], markers)
-    bias_done = markers if step == "bias" else read_markers(location, "bias")
-    bias_rows = np.array([row if stored[row] in bias_done else _NOT_THERE for row in rows])
+    rows_of = {step: rows}
+    if step != "bias":
+        with_bias = read_markers(location, "bias")
+        rows_of["bias"] = np.array([r if stored[r] in with_bias else _NOT_THERE for r in rows])
 
-    lazy = {}
-    for variable in VARIABLES.values():
-        own_rows = bias_rows if variable.step == "bias" else rows
-        if variable.step in (step, "bias") and (own_rows != _NOT_THERE).any():
-            lazy[variable.name] = _lazy(variable, arrays[variable.name], own_rows, location.url)
-    dataset = xr.Dataset(lazy)
+    row_names = {int(row): stored[row] for row in rows}
+    dataset = _lazy_variables(arrays, rows_of, row_names, location.url)
     if chunks is not None:
         state = {name: [mark.written, to_json(mark.fingerprint)] for name, mark in markers.items()}
         dataset = dataset.chunk(
             _dask_chunks(chunks, configuration, dataset),
             name_prefix="nrsdark-",
-            token=to_json([location.url, step, state, sorted(bias_done)]),
+            token=to_json([location.url, state, rows_of]),
             inline_array=True,
         )
-    coordinates = _coordinates(
-        {key: values[rows] for key, values in columns.items()},
-        {key: values for key, values in axes.items() if AXES[key].dims[0] in dataset.dims},
-        np.array(stored)[rows],
-    )
-    dataset = dataset.assign_coords(coordinates)
+    dataset = dataset.assign_coords(_coordinates(columns, axes, rows, row_names, dataset.dims))
     dataset.attrs = {key: value for key, value in attributes.items() if key not in _INTERNAL}
     dataset.encoding["source"] = location.url
     return dataset
@@ -159,13 +151,18 @@ class _Rows(BackendArray):
         Rows along its first axis.
     rows : ndarray of int
         The row that is meant by each index; -1 for a row of nothing but fill values.
+    names : mapping of int to str
+        Row -> row name, for messages.
     url : str
         For messages.
     """
 
-    def __init__(self, array: Any, rows: NDArray[np.intp], url: str) -> None:
+    def __init__(
+        self, array: Any, rows: NDArray[np.intp], names: Mapping[int, str], url: str
+    ) -> None:
         self.array = array
         self.rows = rows
+        self.names = names
         self.url = url
         self.shape = (rows.size, *array.shape[1:])
         self.dtype = array.dtype
@@ -179,26 +176,30 @@ class _Rows(BackendArray):
         rows = self.rows[key[0]]
         rest = key[1:]
         there = rows != _NOT_THERE
-        try:
-            with reading(self.url):
-                if np.all(there):
-                    return self.array.oindex[(rows, *rest)]
-                shape = tuple(np.arange(n)[k].shape for n, k in zip(self.shape, key, strict=True))
-                values = np.full(sum(shape, ()), self.array.fill_value, self.dtype)
-                if np.any(there):
-                    values[there] = self.array.oindex[(rows[there], *rest)]
-                return values
-        except RuntimeError as error:  # what the codecs raise
-            raise NrsdarkError(
-                f"a chunk of {self.array.name} is damaged ({error})",
-                file=self.url,
-                remedy="delete the markers of its rows and run again",
-            ) from error
+        with reading_data(self.url, self.names):
+            if np.all(there):
+                return self.array.oindex[(rows, *rest)]
+            shapes = [np.arange(n)[k].shape for n, k in zip(self.shape, key, strict=True)]
+            values = np.full(sum(shapes, ()), self.array.fill_value, self.dtype)
+            if np.any(there):
+                values[there] = self.array.oindex[(rows[there], *rest)]
+            return values
 
 
-def _lazy(variable: Variable, array: Any, rows: NDArray[np.intp], url: str) -> xr.Variable:
-    data = indexing.LazilyIndexedArray(_Rows(array, rows, url))
-    return xr.Variable(variable.dims, data, dict(variable.attributes))
+def _lazy_variables(
+    arrays: Mapping[str, Any],
+    rows_of: Mapping[Step, NDArray[np.intp]],
+    row_names: Mapping[int, str],
+    url: str,
+) -> xr.Dataset:
+    """Make the variables of those steps that have any of the rows."""
+    variables = {}
+    for variable in VARIABLES.values():
+        rows = rows_of.get(variable.step) if variable.step else None
+        if rows is not None and (rows != _NOT_THERE).any():
+            data = indexing.LazilyIndexedArray(_Rows(arrays[variable.name], rows, row_names, url))
+            variables[variable.name] = xr.Variable(variable.dims, data, dict(variable.attributes))
+    return xr.Dataset(variables)
 
 
 def _visible(
@@ -244,11 +245,15 @@ def _by_date(
 def _coordinates(
     columns: Mapping[str, NDArray[Any]],
     axes: Mapping[str, NDArray[Any]],
-    names: NDArray[np.str_],
+    rows: NDArray[np.intp],
+    row_names: Mapping[int, str],
+    dims: Container[Hashable],
 ) -> dict[str, xr.Variable]:
+    """Make the coordinates of `rows`, and those along `dims`."""
+    names = np.array([row_names[int(row)] for row in rows])
     coordinates = {FILE.name: xr.Variable(FILE.dims, names, dict(FILE.attributes))}
-    for key, values in columns.items():
-        attributes = dict(ROW_COORDINATES[key].attributes)
+    for key, column in columns.items():
+        values, attributes = column[rows], dict(ROW_COORDINATES[key].attributes)
         if key == "date_obs":
             values = values.astype("datetime64[ms]")
             attributes = {"long_name": attributes["long_name"]}  # the rest is how it is stored
@@ -256,7 +261,8 @@ def _coordinates(
             values = np.array(values.tolist(), dtype=str)
         coordinates[key] = xr.Variable(("file",), values, attributes)
     for key, values in axes.items():
-        coordinates[key] = xr.Variable(AXES[key].dims, values, dict(AXES[key].attributes))
+        if AXES[key].dims[0] in dims:
+            coordinates[key] = xr.Variable(AXES[key].dims, values, dict(AXES[key].attributes))
     return coordinates
 
 

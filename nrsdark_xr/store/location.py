@@ -66,25 +66,70 @@ def writing(url: str) -> Iterator[None]:
         raise
 
 
+class MissingChunkError(Exception):
+    """A chunk of data is not there.
+
+    Attributes
+    ----------
+    key : str
+        Of the chunk, such as ``ramp/c/0/1/2/3``.
+    """
+
+    def __init__(self, key: str) -> None:
+        super().__init__(key)
+        self.key = key
+
+
 class CompleteStore(WrapperStore[Any]):
     """A Zarr store to which a missing chunk of data is an error.
 
     Zarr returns the fill value where there is no chunk, so that a chunk lost after its row was done
     would pass for data. All chunks of a row are written, also those that hold nothing but the fill
-    value.
+    value; and only whole ones, so that writing never has to read.
     """
 
     async def get(self, key: str, prototype: Any, byte_range: Any = None) -> Any:
-        """Get the object at `key`; raise NrsdarkError for a chunk of data that is not there."""
+        """Get the object at `key`; raise MissingChunkError for data that are not there."""
         value = await super().get(key, prototype, byte_range)
         name, _, rest = key.partition("/")
         if value is None and name in VARIABLES and rest.startswith("c/"):
-            raise NrsdarkError(
-                "this chunk of the store is missing",
-                file=f"{self._store}/{key}",
-                remedy=f"delete the marker of row {rest.split('/')[1]} (from 0) and run again",
-            )
+            raise MissingChunkError(key)
         return value
+
+
+@contextmanager
+def reading_data(url: str, names: Mapping[int, str]) -> Iterator[None]:
+    """Turn what may go wrong when data are read into one clear line.
+
+    Parameters
+    ----------
+    url : str
+        Of the store.
+    names : mapping of int to str
+        Row -> row name.
+
+    Raises
+    ------
+    NrsdarkError
+        For chunks that are missing or damaged, and as `nrsdark_xr.exposures.locations.reading`.
+    """
+    try:
+        with reading(url):
+            yield
+    except MissingChunkError as error:
+        variable, _, row = error.key.split("/")[:3]
+        marker = f"file/markers/{VARIABLES[variable].step}/{names[int(row)]}.json"
+        raise NrsdarkError(
+            "this chunk is missing",
+            file=f"{url}/{error.key}",
+            remedy=f"delete {url}/{marker} and run again",
+        ) from error
+    except (RuntimeError, ValueError) as error:  # what the codecs raise
+        raise NrsdarkError(
+            f"a chunk of {', '.join(names.values())} is damaged ({error})",
+            file=url,
+            remedy="delete their markers under file/markers and run again",
+        ) from error
 
 
 @dataclass(frozen=True)
@@ -230,7 +275,7 @@ def _plain(value: object) -> object:
 
 
 def open_group(location: Location, *, mode: str) -> zarr.Group:
-    """Open the Zarr group; with mode "r", a missing chunk of data is an error.
+    """Open the Zarr group of a store, such that a missing chunk of data is an error.
 
     Raises
     ------
@@ -242,11 +287,9 @@ def open_group(location: Location, *, mode: str) -> zarr.Group:
         raise NrsdarkError(
             "is not a Zarr v3 group, so no ramp store", file=location.url, remedy="check the path"
         )
-    store = location.zarr_store(read_only=mode == "r")
+    store = CompleteStore(location.zarr_store(read_only=mode == "r"))
     with reading(location.url):
-        return zarr.open_group(
-            store=CompleteStore(store) if mode == "r" else store, mode=mode, zarr_format=3
-        )
+        return zarr.open_group(store=store, mode=mode, zarr_format=3)
 
 
 def open_arrays(location: Location, group: zarr.Group, names: list[str]) -> dict[str, Any]:

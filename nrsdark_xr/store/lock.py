@@ -120,10 +120,15 @@ def _read(location: Location) -> dict[str, Any] | None:
             raw = fs.cat_file(path)
         except FileNotFoundError:
             return None
+    return _parse(raw)
+
+
+def _parse(raw: bytes) -> dict[str, Any]:
+    """Parse a lock; one just being written, or cut off, is empty: its holder is not known."""
     try:
         record = json.loads(raw)
     except ValueError:
-        return {}  # just being written, or cut off: by whom is not known, so it counts as held
+        return {}
     return record if isinstance(record, dict) else {}
 
 
@@ -148,7 +153,7 @@ def _remove(location: Location, record: dict[str, Any]) -> None:
     aside = f"{path}.{uuid.uuid4().hex}"
     with writing(location.lock_url), suppress(FileNotFoundError):
         Path(path).rename(aside)
-        if Path(aside).read_bytes() != to_json(record).encode():
+        if _parse(Path(aside).read_bytes()) != record:
             with suppress(FileExistsError):
                 os.link(aside, path)
         Path(aside).unlink()

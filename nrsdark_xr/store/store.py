@@ -141,7 +141,7 @@ class RampStore:
 
     def ramp_buffer(self, row_name: str) -> RampBuffer:
         """Give the ramp of one row, to be written and read by bands."""
-        return RampBuffer(self._arrays["ramp"], self._row(row_name), self.url)
+        return RampBuffer(self._arrays["ramp"], self._row(row_name), row_name, self.url)
 
     def write_maps(self, row_name: str, maps: CalibratedMaps) -> None:
         """Write all that `prepare` keeps of a row besides its ramp.

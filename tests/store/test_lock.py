@@ -1,0 +1,179 @@
+"""One run at a time, tried with real processes."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+
+from nrsdark_xr.errors import NrsdarkError
+from nrsdark_xr.store import RampStore, hold_lock
+from nrsdark_xr.store.location import Location
+
+from .helpers import make_exposure
+
+HOLDER = """
+import sys, time
+from nrsdark_xr.store.location import Location
+from nrsdark_xr.store.lock import hold_lock
+with hold_lock(Location.of(sys.argv[1], None)):
+    print("held", flush=True)
+    time.sleep(600)
+"""
+
+
+@pytest.fixture
+def store(tmp_path):
+    return RampStore.open_or_create(tmp_path / "r.zarr", [make_exposure()])
+
+
+@pytest.fixture
+def holder(store):
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, store.url], stdout=subprocess.PIPE, text=True
+    )
+    with process:
+        assert process.stdout.readline() == "held\n"
+        yield process
+        process.kill()
+
+
+@pytest.fixture
+def sleeper():
+    """A process that lives but holds nothing."""
+    process = subprocess.Popen(["sleep", "600"])
+    with process:
+        yield process
+        process.kill()
+
+
+def record_of(process, **changes):
+    record = {"host": socket.gethostname(), "pid": process.pid, "started": "1", "since": "then"}
+    return json.dumps(record | changes)
+
+
+def lock_of(store):
+    return Location.of(store.url, None).local.with_name("r.zarr.lock")
+
+
+def test_released_at_the_end_and_on_an_error(store):
+    with store.lock():
+        assert json.loads(lock_of(store).read_text())["pid"] == os.getpid()
+    assert not lock_of(store).exists()
+    with pytest.raises(KeyboardInterrupt), store.lock():
+        raise KeyboardInterrupt
+    assert not lock_of(store).exists()
+
+
+def test_second_run_is_refused_in_one_line(store, holder):
+    for attempt in (
+        lambda: store.lock().__enter__(),
+        lambda: RampStore.open_or_create(store.url, [make_exposure()]),
+    ):
+        with pytest.raises(NrsdarkError, match="another run is at work") as caught:
+            attempt()
+        text = str(caught.value)
+        assert f"process {holder.pid} on " in text
+        assert f"delete {store.url}.lock" in text
+        assert "\n" not in text
+    assert lock_of(store).exists()
+
+
+def test_lock_of_a_killed_run_is_taken_over(store, holder):
+    os.kill(holder.pid, signal.SIGKILL)
+    holder.wait()
+    assert lock_of(store).exists()
+    with store.lock():
+        assert json.loads(lock_of(store).read_text())["pid"] == os.getpid()
+    assert not lock_of(store).exists()
+    assert list(lock_of(store).parent.iterdir()) == [lock_of(store).with_name("r.zarr")]
+
+
+def test_the_holder_may_take_it_again(store):
+    with store.lock():
+        with store.lock():
+            RampStore.open_or_create(store.url, [make_exposure()])
+        assert lock_of(store).exists()
+    assert not lock_of(store).exists()
+
+
+def test_lock_of_another_host_is_respected(store):
+    record = {"host": "elsewhere", "pid": 1, "started": "1", "since": "2025-01-01T00:00:00+00:00"}
+    lock_of(store).write_text(json.dumps(record))
+    with pytest.raises(NrsdarkError, match="process 1 on elsewhere, since 2025-01-01"):
+        store.lock().__enter__()
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="does not tell start times")
+def test_a_process_number_used_again_is_not_the_holder(store, sleeper):
+    lock_of(store).write_text(record_of(sleeper, started="1"))
+    with store.lock():
+        assert json.loads(lock_of(store).read_text())["pid"] == os.getpid()
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]"])
+def test_an_unreadable_lock_counts_as_held(store, content):
+    lock_of(store).write_text(content)
+    with pytest.raises(NrsdarkError, match="another run is at work"):
+        store.lock().__enter__()
+    assert lock_of(store).read_text() == content
+
+
+def test_of_many_that_find_a_dead_lock_one_gets_it(store, sleeper, tmp_path):
+    lock_of(store).write_text(record_of(sleeper))
+    sleeper.kill()
+    sleeper.wait()
+    racer = textwrap.dedent("""
+        import sys, time
+        from pathlib import Path
+        from nrsdark_xr.errors import NrsdarkError
+        from nrsdark_xr.store.location import Location
+        from nrsdark_xr.store.lock import hold_lock
+        location = Location.of(sys.argv[1], None)
+        Path(sys.argv[2]).touch()
+        while not Path(sys.argv[3]).exists():
+            time.sleep(0.001)
+        try:
+            with hold_lock(location):
+                print("got", flush=True)
+                sys.stdin.read()
+        except NrsdarkError:
+            print("refused", flush=True)
+    """)
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", racer, store.url, tmp_path / f"ready{n}", tmp_path / "go"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for n in range(3)
+    ]
+    while len(list(tmp_path.glob("ready*"))) < 3:
+        time.sleep(0.01)
+    (tmp_path / "go").touch()
+    answers = [process.stdout.readline().strip() for process in processes]
+    for process in processes:
+        process.communicate()
+    assert sorted(answers) == ["got", "refused", "refused"]
+
+
+def test_on_another_file_system():
+    import fsspec
+
+    location = Location.of("memory://bucket/test_lock/r.zarr", None)
+    memory = fsspec.filesystem("memory")
+    record = {"host": "elsewhere", "pid": 1, "started": "1", "since": "then"}
+    memory.pipe_file(location.lock_url, json.dumps(record).encode())
+    with pytest.raises(NrsdarkError, match="process 1 on elsewhere"):
+        hold_lock(location).__enter__()
+    memory.rm_file(location.lock_url)
+    with hold_lock(location):
+        assert memory.exists(location.lock_url)
+    assert not memory.exists(location.lock_url)
