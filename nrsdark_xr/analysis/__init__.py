@@ -1,25 +1,61 @@
-"""Judge the products: gates, summary, report, comparison with another reference file."""
+"""Judge the products: gates, summary, report, comparison with another reference file.
 
-from nrsdark_xr.analysis.compare import (
-    COLUMNS,
-    Comparison,
-    ComparisonParameters,
-    compare_references,
-)
-from nrsdark_xr.analysis.comparison_page import write_comparison
-from nrsdark_xr.analysis.examples import PIXEL_KINDS, ExamplePixel, example_pixels
-from nrsdark_xr.analysis.gates import Gate, GateParameters, evaluate_gates, is_deliverable
-from nrsdark_xr.analysis.report import (
-    Baseline,
-    ExampleRamp,
-    FileRecord,
-    InputRow,
-    ReportContent,
-    StepRecord,
-    write_report,
-)
-from nrsdark_xr.analysis.statistics import ProductStatistics, measure_products
-from nrsdark_xr.analysis.summary import summarize, write_summary
+Names are loaded when they are first used: configuration needs the gates, but not matplotlib.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nrsdark_xr.analysis.compare import (
+        COLUMNS,
+        Comparison,
+        ComparisonParameters,
+        compare_references,
+    )
+    from nrsdark_xr.analysis.comparison_page import write_comparison
+    from nrsdark_xr.analysis.examples import PIXEL_KINDS, ExamplePixel, example_pixels
+    from nrsdark_xr.analysis.gates import Gate, GateParameters, evaluate_gates, is_deliverable
+    from nrsdark_xr.analysis.report import (
+        Baseline,
+        ExampleRamp,
+        FileRecord,
+        InputRow,
+        ReportContent,
+        StepRecord,
+        write_report,
+    )
+    from nrsdark_xr.analysis.statistics import ProductStatistics, measure_products
+    from nrsdark_xr.analysis.summary import summarize, write_summary
+
+_HOMES = {
+    "COLUMNS": "compare",
+    "PIXEL_KINDS": "examples",
+    "Baseline": "report",
+    "Comparison": "compare",
+    "ComparisonParameters": "compare",
+    "ExamplePixel": "examples",
+    "ExampleRamp": "report",
+    "FileRecord": "report",
+    "Gate": "gates",
+    "GateParameters": "gates",
+    "InputRow": "report",
+    "ProductStatistics": "statistics",
+    "ReportContent": "report",
+    "StepRecord": "report",
+    "compare_references": "compare",
+    "evaluate_gates": "gates",
+    "example_pixels": "examples",
+    "is_deliverable": "gates",
+    "measure_products": "statistics",
+    "summarize": "summary",
+    "write_comparison": "comparison_page",
+    "write_report": "report",
+    "write_summary": "summary",
+}
+"""Module of each public name."""
 
 __all__ = [
     "COLUMNS",
@@ -46,3 +82,13 @@ __all__ = [
     "write_report",
     "write_summary",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -40,8 +40,9 @@ class GateParameters(Parameters):
     """Largest share of science pixels that became HOT since the input mask: four times the largest
     growth of Table 4 (2108 of 4.2 million)."""
 
-    max_rc_fraction: float = 0.001
-    """Largest share of RC science pixels; no published figure, they are rare among hot ones."""
+    max_rc_fraction: float = 0.002
+    """Largest share of RC science pixels: twice that of CRDS jwst_nirspec_dark_0046 (17 of 16384
+    rise by more than 300 DN between its first groups)."""
 
     max_telegraph_fraction: float = 0.01
     """Largest share of TELEGRAPH science pixels: H2RG tests found less than 1% (§4.1.3)."""

@@ -72,7 +72,7 @@ def _environment() -> jinja2.Environment:
         "count": count,
         "duration": _duration,
         "moment": lambda date: date[:19].replace("T", " "),
-        "number": lambda value: number(value, digits=3),
+        "number": number,
         "percent": _percent,
         "sign": _SIGNS.__getitem__,
         "size": _size,

@@ -215,7 +215,7 @@ def _tiles(content: ReportContent) -> list[tuple[str, str]]:
     if statistics.n_new_hot is not None:
         change = f": {statistics.n_new_hot:,} new, {count(statistics.n_vanished_hot)} vanished"
     return [
-        (_short(statistics.snr), "signal-to-noise ratio of the dark"),
+        (f"{statistics.snr:.2f}", "signal-to-noise ratio of the dark"),
         (f"{_short(statistics.median_dark_rate)} DN/s", "median dark rate"),
         (f"{_short(statistics.median_uncertainty)} DN/s", "median uncertainty of the rate"),
         (f"{_short(100 * statistics.fraction_negative)}%", "science pixels with a negative rate"),

@@ -36,7 +36,7 @@ _CAPTIONS = {
     "RTN": "An RTN (TELEGRAPH) pixel toggles between levels: jumps up and down. The average ramp "
     "ends with the last exposure that has not jumped.",
     "IPC neighbour": "Beside the brightest hot pixel: capacitive coupling bends the first groups, "
-    "so the dark takes the average ramp; its rate, projected from the first group, falls short.",
+    "so the dark takes the average ramp. Dotted: the rate projected from the first group.",
 }
 
 
