@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 MAX_FILES = np.iinfo(np.uint16).max
 """Files that can be counted in uint16."""
 TILE = 256
-"""Pixels per tile: of 40 files, a tile and its sorted copy take 80 KiB, which the L2 cache holds."""
+"""Pixels per tile: of 40 files, a tile and its sorted copy take 80 KiB, within an L2 cache."""
 ROUNDING = 16 * np.finfo(np.float64).eps
 """Relative error per summand of a bound, with ample margin."""
 MAD_TO_STD = 1.482602218505602

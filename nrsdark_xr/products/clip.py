@@ -144,26 +144,29 @@ def frame_statistics(
         In the unit of `values`; NaN if nothing survived.
     """
     parameters = ClipParameters() if parameters is None else parameters
-    survivors = np.sort(values[np.isfinite(values)], axis=None).astype(np.float64)
-    for _ in range(parameters.maxiters):
-        if survivors.size == 0:
-            break
+    ordered = np.sort(values[np.isfinite(values)], axis=None).astype(np.float64)
+    survivors = kept = ordered
+    for _ in range(parameters.maxiters if ordered.size else 0):
         median = np.median(survivors)
         center = median if parameters.center == "median" else survivors.mean()
         if parameters.spread == "std":
             spread = survivors.std()
         else:
             spread = np.median(np.abs(survivors - median)) * MAD_TO_STD
-        first = np.searchsorted(survivors, center - parameters.sigma * spread, side="left")
-        last = np.searchsorted(survivors, center + parameters.sigma * spread, side="right")
-        if last - first == survivors.size:
+        bounds = center - parameters.sigma * spread, center + parameters.sigma * spread
+        kept = _between(ordered, *bounds)  # as in astropy, the last bounds hold for all values
+        remaining = _between(survivors, *bounds)
+        if remaining.size in (survivors.size, 0):
             break
-        survivors = survivors[first:last]
-    if survivors.size == 0:
+        survivors = remaining
+    if kept.size == 0:
         return FrameStatistics(np.nan, np.nan, np.nan)
-    return FrameStatistics(
-        float(survivors.mean()), float(survivors.std()), float(np.median(survivors))
-    )
+    return FrameStatistics(float(kept.mean()), float(kept.std()), float(np.median(kept)))
+
+
+def _between(ordered: NDArray[np.float64], lower: float, upper: float) -> NDArray[np.float64]:
+    first = np.searchsorted(ordered, lower, side="left")
+    return ordered[first : np.searchsorted(ordered, upper, side="right")]
 
 
 @lru_cache(maxsize=128)

@@ -18,13 +18,15 @@ def make_ramps(seed: int = 0, *, files: int = 9, groups: int = 6, ny: int = 24, 
     rate[10, 10] = 3.0
     time = TIME_STEP * np.arange(1, groups + 1)
     ramp = (rate * time[:, None, None] + rng.normal(0, 5, shape)).astype(np.float32)
-    groupdq = np.where(rng.random(shape) < 0.03, np.uint8(DQ.JUMP_DET), np.uint8(0))
-    ramp[rng.random(shape) < 0.01] += 4000
+    science = np.ones((ny, nx), bool)
+    science[:4] = science[:, :4] = False
+    hit = science & (rng.random(shape) < 0.03)
+    groupdq = np.where(hit, np.uint8(DQ.JUMP_DET), np.uint8(0))
+    ramp[science & (rng.random(shape) < 0.01)] += 4000
     ramp[:, :, 14, 6] += 5000
     groupdq[: files - 1, 1:, 14, 6] |= np.uint8(DQ.JUMP_DET)
     pixeldq = np.where(rng.random((files, ny, nx)) < 0.1, np.uint32(DQ.NONLINEAR), np.uint32(0))
-    pixeldq[:, :4] |= np.uint32(DQ.REFERENCE_PIXEL)
-    pixeldq[:, :, :4] |= np.uint32(DQ.REFERENCE_PIXEL)
+    pixeldq[:, ~science] |= np.uint32(DQ.REFERENCE_PIXEL)
     pixeldq[:, 7, 7] |= np.uint32(DQ.DEAD | DQ.DO_NOT_USE)
     groupdq[:, :, 7, 7] |= np.uint8(DQ.DO_NOT_USE)
     ramp[0, 0, 18, 3] = np.nan
