@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -120,15 +121,27 @@ def write_reference(
     return path
 
 
+@pytest.fixture(scope="session")
+def plain_set(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """One set that nobody changes, since writing and loading references takes a while."""
+    folder = tmp_path_factory.mktemp("plain")
+    return {kind: write_reference(folder / f"{kind}.fits", kind) for kind in KINDS}
+
+
 @pytest.fixture
-def references(tmp_path: Path) -> Callable[..., ReferencePaths]:
-    """Write a whole set; `special` gives options for single kinds."""
+def references(tmp_path: Path, plain_set: dict[str, Path]) -> Callable[..., ReferencePaths]:
+    """Give a whole set of one's own; `special` has options for single kinds."""
 
     def write(special: dict[str, dict[str, Any]] | None = None, **common: Any) -> ReferencePaths:
         urls = {}
         for kind in KINDS:
             options = common | (special or {}).get(kind, {})
-            urls[kind] = str(write_reference(tmp_path / f"{kind}.fits", kind, **options))
+            path = tmp_path / f"{kind}.fits"
+            if options:
+                write_reference(path, kind, **options)
+            else:
+                shutil.copyfile(plain_set[kind], path)
+            urls[kind] = str(path)
         return ReferencePaths(**urls)
 
     return write
