@@ -6,7 +6,6 @@ list of flagged pixels, and ellipses are worked out only when somebody asks.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -65,40 +64,39 @@ class Region:
     ----------
     x, y : float
         Centroid [pixel].
+    box : (int, int, int, int)
+        First and last row, first and last column.
     rows, columns : ndarray of int
         Its pixels.
     """
 
     x: float
     y: float
+    box: tuple[int, int, int, int]
     rows: NDArray[np.int32]
     columns: NDArray[np.int32]
 
     @property
-    def thickness(self) -> int:
-        """Shorter side of the bounding box [pixel]."""
-        return int(min(np.ptp(self.rows), np.ptp(self.columns))) + 1
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns of the bounding box."""
+        top, bottom, left, right = self.box
+        return bottom - top + 1, right - left + 1
 
     @property
     def reach(self) -> float:
         """No point of the ellipse is farther from the centroid than this [pixel]."""
-        return 2.0 * float(np.hypot(np.ptp(self.rows), np.ptp(self.columns)) + 1)
+        return 2.0 * sum(self.shape)
 
     def image(self) -> NDArray[np.uint8]:
         """Cut the region out, to its bounding box."""
-        top, left = self.rows.min(), self.columns.min()
-        shape = (int(np.ptp(self.rows)) + 1, int(np.ptp(self.columns)) + 1)
-        image = np.zeros(shape, np.uint8)
-        image[self.rows - top, self.columns - left] = 1
+        image = np.zeros(self.shape, np.uint8)
+        image[self.rows - self.box[0], self.columns - self.box[2]] = 1
         return image
 
-    @property
     def filled_area(self) -> int:
-        """Pixels, those of holes among them."""
+        """Count the pixels, those of holes among them."""
         from scipy import ndimage
 
-        if self.rows.size < _SMALLEST_RING:
-            return self.rows.size
         return int(ndimage.binary_fill_holes(self.image(), np.ones((3, 3))).sum())
 
     @cached_property
@@ -135,24 +133,19 @@ def find_regions(
         Leave pixels out that have `bit` here.
     """
     excluded = groupdq if without is None else without
-    labelled = _label(groupdq, excluded, bit, 0 if without is None else bit)
-    return [region for region in _regions(*labelled) if _is_large(region, min_area)]
-
-
-def _is_large(region: Region, min_area: float) -> bool:
-    return region.rows.size >= min_area or region.filled_area >= min_area
-
-
-def _regions(
-    rows: NDArray[np.int32],
-    columns: NDArray[np.int32],
-    starts: NDArray[np.int64],
-    sums: NDArray[np.int64],
-) -> Iterator[Region]:
+    rows, columns, starts, sums, boxes = _label(
+        groupdq, excluded, bit, 0 if without is None else bit
+    )
     areas = np.diff(starts)
-    for k, (area, (sum_y, sum_x)) in enumerate(zip(areas, sums, strict=True)):
+    centroids = sums / areas[:, np.newaxis]
+    regions = []
+    for k in np.flatnonzero(areas >= min(min_area, _SMALLEST_RING)).tolist():
         pixels = slice(starts[k], starts[k + 1])
-        yield Region(float(sum_x / area), float(sum_y / area), rows[pixels], columns[pixels])
+        y, x = centroids[k].tolist()
+        region = Region(x, y, tuple(boxes[k].tolist()), rows[pixels], columns[pixels])
+        if areas[k] >= min_area or region.filled_area() >= min_area:
+            regions.append(region)
+    return regions
 
 
 def ellipse_pixels(
@@ -191,8 +184,12 @@ def ellipse_pixels(
 @kernel
 def _label(
     groupdq: NDArray[Any], without: NDArray[Any], bit: int, without_bit: int
-) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]:
-    """Pixels sorted by region, where each region starts, and the sums of its rows and columns."""
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]:
+    """Sort flagged pixels by region.
+
+    Returns rows and columns of the pixels, where each region starts among them (and the end), and
+    for each region the sums of rows and columns and its first and last row and column.
+    """
     rows, columns = _flagged(groupdq, without, bit, without_bit)
     n_pixels = rows.size
     parent = np.arange(n_pixels)
@@ -226,10 +223,17 @@ def _label(
             region[k] = region[root]
     starts = np.zeros(n_regions + 1, np.int64)
     sums = np.zeros((n_regions, 2), np.int64)
+    boxes = np.zeros((n_regions, 4), np.int64)
     for k in range(n_pixels):
-        starts[region[k] + 1] += 1
-        sums[region[k], 0] += rows[k]
-        sums[region[k], 1] += columns[k]
+        r = region[k]
+        if starts[r + 1] == 0:
+            boxes[r] = rows[k], rows[k], columns[k], columns[k]
+        starts[r + 1] += 1
+        sums[r, 0] += rows[k]
+        sums[r, 1] += columns[k]
+        boxes[r, 1] = max(boxes[r, 1], rows[k])
+        boxes[r, 2] = min(boxes[r, 2], columns[k])
+        boxes[r, 3] = max(boxes[r, 3], columns[k])
     for r in range(n_regions):
         starts[r + 1] += starts[r]
     place = starts[:-1].copy()
@@ -239,7 +243,7 @@ def _label(
         sorted_rows[place[region[k]]] = rows[k]
         sorted_columns[place[region[k]]] = columns[k]
         place[region[k]] += 1
-    return sorted_rows, sorted_columns, starts, sums
+    return sorted_rows, sorted_columns, starts, sums, boxes
 
 
 @kernel
@@ -258,7 +262,7 @@ def _flagged(
             stop = min(start + _BLOCK, n_columns)
             seen = np.uint8(0)
             for x in range(start, stop):
-                seen |= line[x]
+                seen = np.uint8(seen | line[x])
             if not seen & bit:
                 continue
             if n_pixels + _BLOCK > room:

@@ -75,10 +75,12 @@ def flag_snowballs(
         return SnowballResult(flags, cores, 0)
     count = 0
     n_groups = len(flags)
+    started: list[Region] | None = None
     for group in range(1, n_groups):
         jumps = find_regions(flags[group], int(_JUMP), parameters.min_jump_area)
         if parameters.sat_required_snowball:
-            started = _newly_saturated(flags, group, parameters)
+            if started is None:
+                started = _newly_saturated(flags, group, parameters)
             following = (
                 _newly_saturated(flags, group + 1, parameters) if group < n_groups - 1 else []
             )
@@ -89,8 +91,9 @@ def flag_snowballs(
                 if _is_near_edge(jump, flags.shape[1], parameters.edge_size)
                 or _has_core(jump, centres)
             ]
-            for core in started:
-                _grow_core(flags[group:], core, cores, parameters)
+            grown = [_grow_core(flags[group:], core, cores, parameters) for core in started]
+            # A grown core changes what is new in the next group: look again there.
+            started = None if any(grown) else following
         for jump in jumps:
             _grow_jump(flags[group], jump.ellipse, parameters)
         count += len(jumps)
@@ -116,8 +119,9 @@ def _is_near_edge(jump: Region, n_rows: int, edge_size: int) -> bool:
 
 def _has_core(jump: Region, centres: NDArray[np.float64]) -> bool:
     """Whether one of `centres` (x, y) lies within the ellipse of the jump."""
-    distance = np.hypot(centres[:, 0] - jump.x, centres[:, 1] - jump.y)
-    return any(jump.ellipse.contains(x, y) for x, y in centres[distance <= jump.reach].tolist())
+    offsets = np.abs(centres - (jump.x, jump.y))
+    nearby = centres[(offsets <= jump.reach).all(axis=1)]
+    return any(jump.ellipse.contains(x, y) for x, y in nearby.tolist())
 
 
 def _grow_core(
@@ -125,20 +129,24 @@ def _grow_core(
     core: Region,
     cores: NDArray[np.bool_],
     parameters: SnowballParameters,
-) -> None:
-    """Saturate the enlarged core in all groups of `flags`; note the core itself in `cores`."""
-    widest_minor_axis = 2 * (core.thickness - 1) - 1
+) -> bool:
+    """Saturate the enlarged core in all groups of `flags`; note the core itself in `cores`.
+
+    Returns whether the core is thick enough for that.
+    """
+    widest_minor_axis = 2 * (min(core.shape) - 1) - 1
     if widest_minor_axis <= parameters.min_sat_radius_extend:
-        return
+        return False
     x, y, minor, major, angle = core.ellipse
     if min(minor, major) <= parameters.min_sat_radius_extend:
-        return
+        return False
     widest = 2 * parameters.max_extended_radius
     growth = 2 * parameters.sat_expand
     grown = min(minor + growth, widest), min(major + growth, widest)
     rows, columns = ellipse_pixels(x, y, grown, angle, cores.shape)
     flags[:, rows, columns] = _SATURATED
     cores[ellipse_pixels(x, y, (minor, major), angle, cores.shape)] = True
+    return True
 
 
 def _grow_jump(flags: NDArray[np.uint8], ellipse: Ellipse, parameters: SnowballParameters) -> None:

@@ -42,15 +42,20 @@ def stcal_rates(ramp, groupdq, pixeldq, gain, readnoise, *, n_frames=1, suppress
 
 
 def assert_equal(result, expected):
+    """Equal flags; values to the rounding of float32, or of float64 where they are all rounding.
+
+    stcal divides the ramp by the group time before it takes differences: a median that is exactly
+    zero leaves it with 1e-16.
+    """
     np.testing.assert_array_equal(result.dq, expected["dq"])
-    for ours, name in (
-        (result.rate, "slope"),
-        (result.rate_err, "err"),
-        (result.var_poisson, "var_poisson"),
-        (result.var_rnoise, "var_rnoise"),
+    for ours, name, rounding in (
+        (result.rate, "slope", 2e-9),
+        (result.rate_err, "err", 1e-7),
+        (result.var_poisson, "var_poisson", 1e-14),
+        (result.var_rnoise, "var_rnoise", 0.0),
     ):
         assert ours.dtype == np.float32
-        np.testing.assert_allclose(ours, expected[name], rtol=2e-6, atol=2e-9, err_msg=name)
+        np.testing.assert_allclose(ours, expected[name], rtol=2e-6, atol=rounding, err_msg=name)
 
 
 def random_exposure(seed, *, n_integrations=1, n_groups=12, quantized=False, shape=(6, 70)):
