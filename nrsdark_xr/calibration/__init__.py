@@ -14,7 +14,11 @@ from nrsdark_xr.calibration.exposure import (
 )
 from nrsdark_xr.calibration.group_scale import scale_groups
 from nrsdark_xr.calibration.jump import JumpResult, find_jumps, flag_bad_gain, good_groups
-from nrsdark_xr.calibration.linearity import correct_linearity, usable_coefficients
+from nrsdark_xr.calibration.linearity import (
+    correct_averaged_linearity,
+    correct_linearity,
+    usable_coefficients,
+)
 from nrsdark_xr.calibration.parameters import (
     CalibrationParameters,
     JumpParameters,
@@ -51,6 +55,7 @@ __all__ = [
     "bias_groups",
     "calibrate_exposure",
     "check_supported",
+    "correct_averaged_linearity",
     "correct_linearity",
     "find_jumps",
     "find_reference_pixels",

@@ -9,8 +9,9 @@ fitted.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 import numpy as np
@@ -20,7 +21,11 @@ from nrsdark_xr.calibration import refpix
 from nrsdark_xr.calibration.dq_init import init_dq
 from nrsdark_xr.calibration.group_scale import scale_groups
 from nrsdark_xr.calibration.jump import find_jumps, flag_bad_gain, good_groups
-from nrsdark_xr.calibration.linearity import correct_linearity, usable_coefficients
+from nrsdark_xr.calibration.linearity import (
+    correct_averaged_linearity,
+    correct_linearity,
+    usable_coefficients,
+)
 from nrsdark_xr.calibration.parameters import CalibrationParameters, RefpixParameters
 from nrsdark_xr.calibration.ramp_fit import fit_ramps
 from nrsdark_xr.calibration.saturation import flag_saturation, halo_rows, usable_thresholds
@@ -37,6 +42,10 @@ JUMP_HALO = 1
 """Rows on each side of a band whose jumps flag its pixels."""
 MIN_GROUPS_FOR_JUMPS = 3
 """``JumpStep`` leaves shorter ramps alone."""
+
+
+Linearize = Callable[[NDArray[np.float32], NDArray[np.uint8]], NDArray[np.float32]]
+"""Data and group DQ of a band to its linearized data."""
 
 
 class RawSamples(Protocol):
@@ -272,9 +281,7 @@ def _linearize_band(
     halo = halo_rows(n_frames=exposure.n_frames, parameters=parameters.saturation)
     around = _widen(rows, halo, exposure.ysize)
     inner = _within(rows, around)
-    coefficients, linearity_dq = usable_coefficients(
-        references.linearity[:, rows], references.linearity_dq[rows]
-    )
+    linearize, linearity_dq = _choose_linearity(exposure, references, rows)
     shape = (len(signals), exposure.n_groups, rows.stop - rows.start, exposure.xsize)
     ramp = np.empty(shape, dtype=np.float32)
     groupdq = np.empty(shape, dtype=np.uint8)
@@ -298,9 +305,30 @@ def _linearize_band(
         if references.superbias is not None:
             data = subtract_bias(data, references.superbias[rows])
         data = refpix.apply(data, signal, first_row=rows.start)
-        ramp[integration] = correct_linearity(data, flags, coefficients=coefficients)
+        ramp[integration] = linearize(data, flags)
         groupdq[integration] = flags
     return ramp, groupdq, linearity_dq
+
+
+def _choose_linearity(
+    exposure: Exposure, references: References, rows: slice
+) -> tuple[Linearize, NDArray[np.uint32]]:
+    """Correction of a band, and the pixel DQ that comes with it."""
+    coefficients, dq = usable_coefficients(
+        references.linearity[:, rows], references.linearity_dq[rows]
+    )
+    if references.inverse_linearity is None or exposure.n_frames == 1:
+        return partial(correct_linearity, coefficients=coefficients), dq
+    inverse, inverse_dq = usable_coefficients(
+        references.inverse_linearity[:, rows], references.linearity_dq[rows]
+    )
+    averaged = partial(
+        correct_averaged_linearity,
+        coefficients=coefficients,
+        inverse_coefficients=inverse,
+        n_frames=exposure.n_frames,
+    )
+    return averaged, dq | inverse_dq
 
 
 def _fit(

@@ -21,7 +21,8 @@ SUBARRAYS = {
     "SUB512S": (1025, 971, 1063, 512, 16),
     "SUB32": (1399, 975, 975, 32, 32),
 }
-N_COEFFICIENTS = 4
+MANY_PIXELS = 64 * 2048
+"""Larger frames get no more events than this many pixels: jwst takes long over each of them."""
 
 
 class ArrayReader:
@@ -151,14 +152,15 @@ def _raw(
     shape = references.mask.shape
     bias = np.nan_to_num(references.superbias, nan=11000.0)
     science = (references.mask & np.uint32(DQ.REFERENCE_PIXEL)) == 0
+    rare = min(1.0, MANY_PIXELS / science.size)
     rate = np.where(science, rng.exponential(2.0, shape), 0.0).astype(np.float32)
-    rate[science & _some(rng, shape, 0.001)] = 15000.0  # saturates within a few groups
+    rate[science & _some(rng, shape, 0.001 * rare)] = 15000.0  # saturates within a few groups
     raw = np.empty((n_integrations, n_groups, *shape), dtype=np.uint16)
     for integration in range(n_integrations):
         signal = bias.copy()
         for group in range(n_groups):
             signal += rate
-            jumps = science & _some(rng, shape, 0.001)
+            jumps = science & _some(rng, shape, 0.001 * rare)
             signal[jumps] += rng.exponential(2000.0, int(jumps.sum())).astype(np.float32)
             if group == n_groups // 2:
                 signal += _snowball(shape)
@@ -170,7 +172,7 @@ def _raw(
             samples[_some(rng, shape, 0.0003)] = 0.0  # A/D floor
             raw[integration, group] = np.clip(np.rint(samples), 0, 65535)
             if n_groups > 2 and group == 1:  # a step in the second group, saturated in the third
-                late = science & _some(rng, shape, 0.0005)
+                late = science & _some(rng, shape, 0.0005 * rare)
                 signal[late] += 40000.0
                 raw[integration, group, late] += 9000
     return raw
