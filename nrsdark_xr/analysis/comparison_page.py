@@ -91,7 +91,7 @@ def _plane_pictures(comparison: Comparison, plane: PlaneComparison) -> list[Pict
                     corner=corner,
                 ),
                 title=f"{label}, {which}",
-                caption=f"{which.capitalize()} file, on the scale of the old one.",
+                caption="New and old have the same scale, that of the old file.",
                 few_colors=True,
                 wide=wide,
             )
