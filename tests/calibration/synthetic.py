@@ -207,14 +207,14 @@ def write_case(case: Case, directory: Path) -> dict[str, Path]:
     }
     paths = {}
     for name, model in models.items():
-        _label(model, exposure)
+        label(model, exposure)
         paths[name] = directory / f"{exposure.name}_{name}.fits"
         model.save(paths[name])
         model.close()
     return paths
 
 
-def _label(model: object, exposure: Exposure) -> None:
+def label(model: object, exposure: Exposure) -> None:
     meta = model.meta
     meta.telescope = "JWST"
     meta.instrument.name = "NIRSPEC"
