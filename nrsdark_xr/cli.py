@@ -51,10 +51,8 @@ def options(
     debug: Annotated[bool, typer.Option(DEBUG, help="Show tracebacks and library logs.")] = False,
 ) -> None:
     """Bias, dark and bad-pixel reference files of JWST NIRSpec from raw dark exposures."""
-    logging.basicConfig(level=logging.DEBUG if debug else logging.WARNING, format="%(message)s")
-    if not debug:
-        for noisy in ("distributed", "stpipe", "stcal", "jwst", "CRDS", "asyncio"):
-            logging.getLogger(noisy).setLevel(logging.CRITICAL)
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
+    logging.getLogger("nrsdark_xr").setLevel(logging.DEBUG if debug else logging.WARNING)
 
 
 @app.command()
@@ -201,3 +199,7 @@ def _fail(line: str, error: Exception, *, debug: bool) -> None:
         raise error
     print(f"nrsdark: {line}", file=sys.stderr)
     sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

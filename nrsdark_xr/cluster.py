@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from contextlib import ExitStack, contextmanager
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
 
 from nrsdark_xr.errors import NrsdarkError
+from nrsdark_xr.progress import Progress
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -15,6 +18,50 @@ if TYPE_CHECKING:
 LOCAL, THREADS = "local", "threads"
 _REMOTE_SCHEMES = ("tcp://", "tls://", "ws://", "wss://")
 _CONNECT_TIMEOUT = "10s"
+
+
+class Cluster:
+    """A cluster that is connected to, or started, when its client is first asked for.
+
+    So a run that finds everything up to date starts none. To be used in a ``with`` block, at the
+    end of which what was started ends.
+
+    Parameters
+    ----------
+    cluster : str
+        As `connect` takes it.
+    workers : int, optional
+        Workers of a cluster on this machine; one per core unless given.
+    progress : Progress
+        Where the address of the dashboard is said.
+    """
+
+    def __init__(self, cluster: str, *, workers: int | None, progress: Progress) -> None:
+        self._cluster = cluster
+        self._workers = workers
+        self._progress = progress
+        self._open = ExitStack()
+        self._client: Client | None = None
+
+    @property
+    def client(self) -> Client:
+        """The client."""
+        if self._client is None:
+            connection = connect(self._cluster, workers=self._workers)
+            self._client = self._open.enter_context(connection)
+            self._progress.say(f"Dask dashboard: {self._client.dashboard_link}")
+        return self._client
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._open.close()
 
 
 @contextmanager
@@ -40,37 +87,60 @@ def connect(cluster: str = LOCAL, *, workers: int | None = None) -> Iterator[Cli
     NrsdarkError
         If `cluster` is none of these, or no scheduler answers.
     """
-    from distributed import Client, LocalCluster
-
-    n_workers = workers or len(os.sched_getaffinity(0))
-    if cluster.startswith(_REMOTE_SCHEMES):
-        try:
-            client = Client(cluster, timeout=_CONNECT_TIMEOUT)
-        except OSError as error:
-            raise NrsdarkError(
-                "no scheduler answers", file=cluster, remedy="start one with `dask scheduler`"
-            ) from error
-        with client:
+    if cluster in (LOCAL, THREADS):
+        with _start(cluster, workers or len(os.sched_getaffinity(0))) as client:
             yield client
-        return
-    if cluster not in (LOCAL, THREADS):
+    elif cluster.startswith(_REMOTE_SCHEMES):
+        with _join(cluster) as client:
+            yield client
+    else:
         raise NrsdarkError(
             f"unknown cluster {cluster!r}",
             remedy=f"give {LOCAL!r}, {THREADS!r} or the address of a scheduler, tcp://host:port",
         )
-    processes = cluster == LOCAL
-    layout = {"n_workers": n_workers, "threads_per_worker": 1}
-    if not processes:
-        layout = {"n_workers": 1, "threads_per_worker": n_workers}
+
+
+@contextmanager
+def _start(kind: str, n_workers: int) -> Iterator[Client]:
+    from distributed import Client, LocalCluster
+
+    _quieten_distributed()
+    processes = kind == LOCAL
     # No memory limit: tasks are bounded, and a worker that is killed on suspicion helps nobody.
     with (
         LocalCluster(
-            **layout,
+            n_workers=n_workers if processes else 1,
+            threads_per_worker=1 if processes else n_workers,
             processes=processes,
-            host="127.0.0.1",
+            host="127.0.0.1" if processes else None,
             dashboard_address="127.0.0.1:0",
             memory_limit=0,
-        ) as local,
-        Client(local) as client,
+            silence_logs=logging.getLogger("distributed").level,
+        ) as cluster,
+        Client(cluster) as client,
     ):
         yield client
+
+
+@contextmanager
+def _join(address: str) -> Iterator[Client]:
+    from distributed import Client
+
+    _quieten_distributed()
+    try:
+        client = Client(address, timeout=_CONNECT_TIMEOUT)
+    except OSError as error:
+        raise NrsdarkError(
+            "no scheduler answers", file=address, remedy="start one with `dask scheduler`"
+        ) from error
+    with client:
+        yield client
+
+
+def _quieten_distributed() -> None:
+    """Show errors of Dask only, unless our own debugging messages are wanted.
+
+    Importing distributed sets the level of its loggers anew, so this comes after the import.
+    """
+    if not logging.getLogger("nrsdark_xr").isEnabledFor(logging.DEBUG):
+        logging.getLogger("distributed").setLevel(logging.ERROR)

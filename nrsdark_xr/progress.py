@@ -53,7 +53,9 @@ class Stage:
         """Tell items done, speed and time left in one line."""
         elapsed = max(time.monotonic() - self.started, 1e-6)
         rate = self.done_bytes / elapsed
-        parts = [f"{self.done_items}/{self.total_items} {self.item}", f"{_scaled(rate)}/s"]
+        parts = [f"{self.done_items}/{self.total_items} {self.item}"]
+        if self.total_bytes:
+            parts.append(f"{_scaled(rate)}/s")
         if 0 < self.done_bytes < self.total_bytes:
             parts.append(f"{_clock((self.total_bytes - self.done_bytes) / rate)} left")
         else:

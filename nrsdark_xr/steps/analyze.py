@@ -77,7 +77,7 @@ def _read_maps(session: Session) -> _Maps:
     from astropy.io import fits
 
     def planes(path: Path, *names: str) -> list[NDArray[Any]]:
-        with fits.open(path, memmap=True) as hdus:
+        with fits.open(path, memmap=False) as hdus:
             return [
                 hdus[name].data.astype(hdus[name].data.dtype.newbyteorder("=")) for name in names
             ]
@@ -185,7 +185,7 @@ def _examples(
         telegraph_count=average["telegraph_count"].values,
     )
     examples, absent = [], []
-    with fits.open(session.config.product("dark.fits"), memmap=True) as hdus:
+    with fits.open(session.config.product("dark.fits"), memmap=False) as hdus:
         for pixel in pixels:
             if pixel.y is None or pixel.x is None:
                 absent.append(pixel.kind)

@@ -9,10 +9,10 @@ from nrsdark_xr.calibration.parameters import CalibrationParameters
 from nrsdark_xr.exposures import Exposure, RawReader
 from nrsdark_xr.products import make_bias, write_superbias
 from nrsdark_xr.references import References, load_references, reference_checksums
-from nrsdark_xr.steps.fingerprints import Fingerprint, digest, exposure_digest
+from nrsdark_xr.steps.fingerprints import Fingerprint, digest, exposure_record
 from nrsdark_xr.steps.provenance import make_provenance
 from nrsdark_xr.steps.session import Session
-from nrsdark_xr.steps.tasks import CountingReader, gather, run_per_exposure
+from nrsdark_xr.steps.tasks import CountingReader, gather, run_per_exposure, task_key
 from nrsdark_xr.store import RampStore, open_bias_groups
 
 STEP: Final = "bias"
@@ -62,13 +62,10 @@ def _fill_store(session: Session) -> None:
     """Put the reference-pixel corrected groups 1 and 2 of every exposure into the store."""
     config = session.config
     checksums = reference_checksums(config.references)
-    common = {
+    fingerprint = {
         "refpix": digest(config.prepare.refpix),
         "references.mask": checksums["mask"]["sha256"],
     }
-
-    def fingerprint(exposure: Exposure) -> Fingerprint:
-        return {"exposure": exposure_digest(exposure), **common}
 
     pending = session.pending(STEP, fingerprint)
     if not pending:
@@ -85,8 +82,8 @@ def _fill_store(session: Session) -> None:
             references,
             config.prepare,
             session.store,
-            fingerprint(exposure),
-            key=f"{STEP}-{exposure.name}-{digest(fingerprint(exposure))}",
+            fingerprint,
+            key=task_key(STEP, exposure, fingerprint),
         ),
         n_bytes=lambda exposure: exposure.n_integrations * BIAS_GROUPS * exposure.group_bytes,
     )
@@ -104,4 +101,4 @@ def _bias_task(
         for integration, name in enumerate(exposure.row_names()):
             groups = bias_groups(raw, exposure, integration, references, parameters)
             store.write_bias_groups(name, groups)
-            store.mark_done(STEP, name, {}, fingerprint=fingerprint)
+            store.mark_done(STEP, name, exposure_record(exposure), fingerprint=fingerprint)

@@ -26,11 +26,11 @@ def digest(content: object) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def exposure_digest(exposure: Exposure) -> str:
-    """Hash what the header says of an exposure; where its file lies does not matter."""
+def exposure_record(exposure: Exposure) -> dict[str, str]:
+    """Tell an exposure from a later version of it by its header, wherever its file lies."""
     record = asdict(exposure)
     del record["url"]
-    return digest(record)
+    return {"exposure": digest(record)}
 
 
 def file_digest(path: Path) -> str:

@@ -19,10 +19,10 @@ from nrsdark_xr.references import (
     load_references,
     reference_checksums,
 )
-from nrsdark_xr.steps.fingerprints import Fingerprint, digest, exposure_digest
+from nrsdark_xr.steps.fingerprints import Fingerprint, digest, exposure_record
 from nrsdark_xr.steps.session import Session
 from nrsdark_xr.steps.stock_engine import calibrate_with_jwst
-from nrsdark_xr.steps.tasks import CountingReader, report_bytes, run_per_exposure
+from nrsdark_xr.steps.tasks import CountingReader, report_bytes, run_per_exposure, task_key
 from nrsdark_xr.store import RampStore
 
 if TYPE_CHECKING:
@@ -43,16 +43,14 @@ def run(session: Session) -> None:
     """
     config = session.config
     paths = references_in_use(session)
-    checksums = reference_checksums(paths)
-    common = {
+    checksums = reference_checksums(config.references)
+    fingerprint = {
         "engine": config.engine,
         "parameters": digest(config.prepare),
+        # A superbias of our own is told by what it was made from: its header has the date.
+        "references.superbias": digest(session.state.fingerprint("superbias")),
         **{f"references.{name}": entry["sha256"] for name, entry in checksums.items()},
     }
-
-    def fingerprint(exposure: Exposure) -> Fingerprint:
-        return {"exposure": exposure_digest(exposure), **common}
-
     pending = session.pending(STEP, fingerprint)
     if not pending:
         return
@@ -75,7 +73,7 @@ def references_in_use(session: Session) -> ReferencePaths:
 
 
 def _submit_ours(
-    session: Session, paths: ReferencePaths, fingerprint: Callable[[Exposure], Fingerprint]
+    session: Session, paths: ReferencePaths, fingerprint: Fingerprint
 ) -> Callable[[Exposure], Future]:
     client, config = session.client, session.config
     references = client.submit(_load, paths, session.exposures[0])
@@ -85,13 +83,13 @@ def _submit_ours(
         references,
         config.prepare,
         session.store,
-        fingerprint(exposure),
-        key=f"{STEP}-{exposure.name}-{digest(fingerprint(exposure))}",
+        fingerprint,
+        key=task_key(STEP, exposure, fingerprint),
     )
 
 
 def _submit_stock(
-    session: Session, paths: ReferencePaths, fingerprint: Callable[[Exposure], Fingerprint]
+    session: Session, paths: ReferencePaths, fingerprint: Fingerprint
 ) -> Callable[[Exposure], Future]:
     client, config = session.client, session.config
     return lambda exposure: client.submit(
@@ -100,8 +98,8 @@ def _submit_stock(
         paths,
         config.prepare,
         session.store,
-        fingerprint(exposure),
-        key=f"{STEP}-{exposure.name}-{digest(fingerprint(exposure))}",
+        fingerprint,
+        key=task_key(STEP, exposure, fingerprint),
     )
 
 
@@ -127,7 +125,7 @@ def _prepare_task(
         )
     for name, maps in zip(names, results, strict=True):
         store.write_maps(name, maps)
-        store.mark_done(STEP, name, {}, fingerprint=fingerprint)
+        store.mark_done(STEP, name, exposure_record(exposure), fingerprint=fingerprint)
 
 
 def _stock_task(
@@ -142,7 +140,7 @@ def _stock_task(
     for name, (ramp, maps) in zip(exposure.row_names(), results, strict=True):
         store.ramp_buffer(name).write(slice(0, exposure.ysize), ramp)
         store.write_maps(name, maps)
-        store.mark_done(STEP, name, {}, fingerprint=fingerprint)
+        store.mark_done(STEP, name, exposure_record(exposure), fingerprint=fingerprint)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from nrsdark_xr.cluster import connect
+from nrsdark_xr.cluster import Cluster
 from nrsdark_xr.config import RunConfig
 from nrsdark_xr.errors import NrsdarkError
 from nrsdark_xr.exposures import (
@@ -75,8 +75,7 @@ def run_steps(
         [entry.exposure for entry in selected],
         attributes={"parameters": config.prepare.model_dump(mode="json"), "versions": versions()},
     )
-    with store.lock(), connect(cluster, workers=workers) as client:
-        progress.say(f"Dask dashboard: {client.dashboard_link}")
+    with store.lock(), Cluster(cluster, workers=workers, progress=progress) as workforce:
         store.set_selection(
             {
                 name: (entry.accepted, entry.reason)
@@ -84,7 +83,7 @@ def run_steps(
                 for name in entry.exposure.row_names()
             }
         )
-        session = Session(config, selected, rejected, store, client, progress)
+        session = Session(config, selected, rejected, store, workforce, progress)
         for name, step in STEPS.items():
             started = time.monotonic()
             step(session)

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nrsdark_xr.cluster import Cluster
 from nrsdark_xr.config import RunConfig
 from nrsdark_xr.errors import NrsdarkError
 from nrsdark_xr.exposures import Exposure, Rejected, Selected
 from nrsdark_xr.progress import Progress
-from nrsdark_xr.steps.fingerprints import Fingerprint, digest
+from nrsdark_xr.steps.fingerprints import Fingerprint, digest, exposure_record
 from nrsdark_xr.steps.products_state import ProductsState
 from nrsdark_xr.store import RampStore, Step
+from nrsdark_xr.store.markers import Marker
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -31,7 +33,7 @@ class Session:
     rejected : tuple of Rejected
         Inputs that could not be used (``on_error: skip``).
     store : RampStore
-    client : distributed.Client
+    cluster : Cluster
     progress : Progress
     failures : dict
         Name of each exposure that failed in this run, and the reason.
@@ -45,11 +47,16 @@ class Session:
     selected: tuple[Selected, ...]
     rejected: tuple[Rejected, ...]
     store: RampStore
-    client: Client
+    cluster: Cluster
     progress: Progress
     failures: dict[str, str] = field(default_factory=dict)
     work: list[str] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def client(self) -> Client:
+        """Client of the cluster, which is started when first asked for."""
+        return self.cluster.client
 
     @property
     def exposures(self) -> tuple[Exposure, ...]:
@@ -80,17 +87,29 @@ class Session:
                 remedy="add exposures to `inputs`, or lower `min_inputs`",
             )
 
-    def pending(self, step: Step, fingerprint: Callable[[Exposure], Fingerprint]) -> list[Exposure]:
-        """Exposures with a row that is not in the store or out of date; says why."""
+    def pending(self, step: Step, fingerprint: Fingerprint) -> list[Exposure]:
+        """Exposures with a row that is not in the store or out of date; says why.
+
+        Parameters
+        ----------
+        step : {"bias", "prepare"}
+        fingerprint : dict
+            What the rows of all exposures depend on, besides the exposure itself.
+        """
         markers = self.store.markers(step)
         pending: list[Exposure] = []
         changed: set[str] = set()
         for exposure in self.exposures:
             found = [markers.get(name) for name in exposure.row_names()]
-            differences = [m.changes(fingerprint(exposure)) for m in found if m is not None]
-            if None in found or any(differences):
+            differences = {
+                key
+                for marker in found
+                if marker is not None
+                for key in self._differences(marker, exposure, fingerprint)
+            }
+            if None in found or differences:
                 pending.append(exposure)
-                changed.update(key for keys in differences for key in keys)
+            changed |= differences
         total = len(self.exposures)
         if not pending:
             self.progress.say(f"{step}: up to date ({total} files)")
@@ -100,10 +119,19 @@ class Session:
             self.progress.say(f"{step}: {total - len(pending)} of {total} files are done already")
         return pending
 
+    @staticmethod
+    def _differences(marker: Marker, exposure: Exposure, fingerprint: Fingerprint) -> list[str]:
+        changed = list(marker.changes(fingerprint))
+        if marker.record != exposure_record(exposure):
+            changed.append("exposure")
+        return changed
+
     def rows_fingerprint(self, step: Step) -> str:
         """Digest of what the rows of all accepted exposures were made from."""
         markers = self.store.markers(step)
-        return digest({name: markers[name].fingerprint for name in self.row_names})
+        return digest(
+            {name: [markers[name].fingerprint, markers[name].record] for name in self.row_names}
+        )
 
     def is_current(self, product: str, fingerprint: Fingerprint, files: Sequence[Path]) -> bool:
         """Whether a product is there and was made from just this; says so, or why not."""

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from nrsdark_xr.errors import NrsdarkError
 from nrsdark_xr.exposures import Exposure, RawReader
+from nrsdark_xr.steps.fingerprints import Fingerprint, digest, exposure_record
 from nrsdark_xr.steps.session import Session
 
 if TYPE_CHECKING:
@@ -37,6 +38,11 @@ def report_bytes(n_bytes: int) -> None:
     from distributed import get_worker
 
     get_worker().log_event(PROGRESS_TOPIC, int(n_bytes))
+
+
+def task_key(step: str, exposure: Exposure, fingerprint: Fingerprint) -> str:
+    """Name the task of an exposure: the same work has the same name."""
+    return f"{step}-{exposure.name}-{digest([fingerprint, exposure_record(exposure)])}"
 
 
 def run_per_exposure(
