@@ -80,46 +80,50 @@ def _lazy(
     for array in arrays:
         chunks = {dim: layout[dim] for dim in array.dims if dim in layout}
         arguments += [array.chunk(chunks).data, array.dims]
+    # Dask fuses reading into the kernel unless a dimension is contracted: keep it, of length 1.
+    kept = arrays[0].dims
+    reduced = tuple(axis for axis, dim in enumerate(kept) if dim not in dims)
     packed = da.blockwise(
         _packed,
-        dims,
+        kept,
         *arguments,
         kernel=kernel,
         options=options,
         record=record,
-        depths=[sum(dim not in dims for dim in array.dims) for array in arrays],
+        reduced=reduced,
+        adjust_chunks={kept[axis]: 1 for axis in reduced},
         dtype=record,
-        meta=np.empty((0,) * len(dims), record),
-        name=None,
+        meta=np.empty((0,) * len(kept), record),
         token=getattr(kernel, "__name__", "kernel").strip("_"),
     )
     return [
         da.map_blocks(
-            _field, packed, name, dtype=record[name], meta=np.empty((0,) * len(dims), record[name])
+            _field,
+            packed,
+            name,
+            reduced,
+            drop_axis=list(reduced),
+            dtype=record[name],
+            meta=np.empty((0,) * len(dims), record[name]),
         )
         for name in outputs
     ]
 
 
 def _packed(
-    *blocks: Any,
+    *blocks: NDArray[Any],
     kernel: Kernel,
     options: dict[str, Any],
     record: np.dtype[Any],
-    depths: list[int],
+    reduced: tuple[int, ...],
 ) -> NDArray[Any]:
-    """Call `kernel`; blocks come in one list per reduced dimension."""
-    unpacked = []
-    for block, depth in zip(blocks, depths, strict=True):
-        for _ in range(depth):
-            (block,) = block
-        unpacked.append(block)
-    results = kernel(*unpacked, **options)
+    """Call `kernel` and put its outputs into one array, with reduced dimensions of length 1."""
+    results = kernel(*blocks, **options)
     packed = np.empty(results[0].shape, record)
     for name, result in zip(record.names or (), results, strict=True):
         packed[name] = result
-    return packed
+    return np.expand_dims(packed, reduced)
 
 
-def _field(packed: NDArray[Any], name: str) -> NDArray[Any]:
-    return np.ascontiguousarray(packed[name])
+def _field(packed: NDArray[Any], name: str, reduced: tuple[int, ...]) -> NDArray[Any]:
+    return np.ascontiguousarray(packed[name].squeeze(reduced))
