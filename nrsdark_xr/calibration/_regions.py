@@ -6,6 +6,7 @@ list of flagged pixels, and ellipses are worked out only when somebody asks.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -84,8 +85,12 @@ class Region:
 
     @property
     def reach(self) -> float:
-        """No point of the ellipse is farther from the centroid than this [pixel]."""
-        return 2.0 * sum(self.shape)
+        """No point of the ellipse is farther from the centroid than this [pixel].
+
+        The scatter along the major axis is at most half the diagonal, and the semi-major axis at
+        most twice the scatter.
+        """
+        return math.hypot(*self.shape)
 
     def image(self) -> NDArray[np.uint8]:
         """Cut the region out, to its bounding box."""
@@ -260,10 +265,7 @@ def _flagged(
         line = groupdq[y]
         for start in range(0, n_columns, _BLOCK):
             stop = min(start + _BLOCK, n_columns)
-            seen = np.uint8(0)
-            for x in range(start, stop):
-                seen = np.uint8(seen | line[x])
-            if not seen & bit:
+            if stop - start == _BLOCK and not _seen(line[start:stop]) & bit:
                 continue
             if n_pixels + _BLOCK > room:
                 room *= 2
@@ -275,6 +277,15 @@ def _flagged(
                     columns[n_pixels] = x
                     n_pixels += 1
     return rows[:n_pixels].copy(), columns[:n_pixels].copy()
+
+
+@kernel
+def _seen(block: NDArray[Any]) -> np.uint8:
+    """Join the flags of `_BLOCK` pixels: with a fixed number of steps, one vector operation."""
+    seen = np.uint8(0)
+    for x in range(_BLOCK):
+        seen = np.uint8(seen | block[x])
+    return seen
 
 
 @kernel
