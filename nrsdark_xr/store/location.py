@@ -59,6 +59,12 @@ def writing(url: str) -> Iterator[None]:
                 file=url,
                 remedy="check its permissions or your credentials, or give another path",
             ) from cause
+        if isinstance(cause, FileNotFoundError):
+            raise NrsdarkError(
+                "the folder or bucket in which to write is not there",
+                file=url,
+                remedy="make it, or give another path",
+            ) from cause
         if isinstance(cause, (NotADirectoryError, FileExistsError, IsADirectoryError)):
             raise NrsdarkError(
                 "a file is in the way", file=url, remedy="move it, or give another path"
