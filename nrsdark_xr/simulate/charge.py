@@ -81,10 +81,10 @@ def gather(  # type: ignore[no-untyped-def]
             hit = deposit[row, column]
             well = full_well[row, column]
             if well > 0:
-                gain = hit + drift_step * drift[row, column]
+                added = hit + drift_step * drift[row, column]
                 if uniform[row, column] >= nothing[row, column]:
-                    gain += _poisson(uniform[row, column], nothing[row, column])
-                charge[row, column] = min(charge[row, column] + gain, well)
+                    added += _poisson(uniform[row, column], nothing[row, column])
+                charge[row, column] = min(charge[row, column] + added, well)
                 if hit >= recorded and hit_group[row, column] in (0, group):
                     hit_group[row, column] = group
                     hit_charge[row, column] += hit

@@ -76,11 +76,28 @@ def simulate(
     Raises
     ------
     NrsdarkError
-        If the configuration cannot be simulated, or the directory already holds exposures.
+        If the configuration cannot be simulated, or the directory cannot be written to or already
+        holds exposures.
     """
     parameters = parameters or SimulationParameters()
     configuration = configure(parameters)
-    directory = _empty_directory(Path(directory))
+    try:
+        return _write(_empty_directory(Path(directory)), parameters, configuration, progress)
+    except OSError as error:
+        raise NrsdarkError(
+            f"cannot be written ({error.strerror})",
+            file=error.filename or directory,
+            remedy="name a folder that you may write to, on a disk with space",
+        ) from error
+
+
+def _write(
+    directory: Path,
+    parameters: SimulationParameters,
+    configuration: Configuration,
+    progress: Progress | None,
+) -> SimulatedSet:
+    """Do the work of `simulate`."""
     pixels = draw_pixels(parameters, configuration)
     references = write_references(directory / "references", pixels, parameters, configuration)
     truth = directory / "truth.zarr"
@@ -91,12 +108,8 @@ def simulate(
         taken = visit(number, configuration)
         path = directory / f"{taken.name(configuration)}_uncal.fits"
         groups = _expose(pixels, parameters, configuration, taken, truth)
-        write_uncal(
-            path,
-            configuration,
-            taken,
-            _reported(groups, taken, configuration, parameters, progress),
-        )
+        reported = _reported(groups, taken, configuration, parameters, progress)
+        write_uncal(path, configuration, taken, reported)
         exposures.append(path)
     finish(truth, parameters)
     run = _write_run(directory, references, configuration)

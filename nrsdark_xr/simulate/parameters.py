@@ -62,7 +62,7 @@ class NoiseParameters(Parameters):
     """Level of a whole frame [NG]."""
     reset: NotNegative = 29.0
     """kTC noise of each science pixel, new at each reset [NG]."""
-    random_walk: NotNegative = 0.115
+    random_walk: NotNegative = 0.1
     """Growth of a slow drift of each pixel, e- per square root of a second. Not sourced: brings
     the slope noise of a full-frame 88-group exposure to the 6 e- of [NG] Fig. 6, which the SNR of
     [T4] needs."""

@@ -224,7 +224,7 @@ def _integration_starts(configuration: Configuration, visit: Visit) -> list[date
 
 
 def _group_table(dtype: Any, configuration: Configuration, visit: Visit) -> NDArray[Any]:
-    """GROUP extension: when each group ended."""
+    """GROUP extension: when each group ended; barycentric times are those at the spacecraft."""
     c = configuration
     table = np.zeros(c.n_integrations * c.n_groups, dtype)
     row = 0
@@ -253,7 +253,7 @@ def _group_table(dtype: Any, configuration: Configuration, visit: Visit) -> NDAr
 
 
 def _integration_table(dtype: Any, configuration: Configuration, visit: Visit) -> NDArray[Any]:
-    """INT_TIMES extension; barycentric times are taken as those at the spacecraft."""
+    """INT_TIMES extension; barycentric times are those at the spacecraft."""
     length = visit.duration / configuration.n_integrations
     table = np.zeros(configuration.n_integrations, dtype)
     for number, start in enumerate(_integration_starts(configuration, visit)):

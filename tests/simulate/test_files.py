@@ -184,6 +184,12 @@ def test_a_folder_with_exposures_is_left_alone(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == [stranger.name]
 
 
+def test_a_folder_that_cannot_be_is_told_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(NrsdarkError, match=r"file/under: cannot be written .*name a folder"):
+        simulate(tmp_path / "file" / "under", SimulationParameters(subarray="SUB32"))
+
+
 def test_averaged_frames_and_integrations(tmp_path: Path) -> None:
     given = {"subarray": "SUB512", "groups": 4, "exposures": 1}
     single = simulate(tmp_path / "a", SimulationParameters(**given))

@@ -117,7 +117,7 @@ def test_hot_pixels_have_their_rates(
 def test_bright_ramps_are_linear_after_correction(
     calibrated: dict[str, Any], truth: xr.Dataset, dark: SimulatedSet
 ) -> None:
-    """Together they grow by what their rates say; uncorrected, some 2 % would be missing."""
+    """Together they grow by what their rates say; uncorrected, 1 % would be missing."""
     ramp, flags = calibrated["ramp"], calibrated["groupdq"]
     usable = (flags & DQ.SATURATED == 0).all(axis=0) & (truth.cosmic_ray_group.values == 0)
     start = fits.getval(dark.exposures[0], "EXPSTART")
@@ -125,8 +125,9 @@ def test_bright_ramps_are_linear_after_correction(
     assert bright.sum() >= 3
     expected = truth.dark_rate.values[bright] * (GROUPS - 1) * 1.558
     growth = (ramp[-1] - ramp[0])[bright]
-    assert growth.sum() == pytest.approx(expected.sum(), rel=0.01)
-    assert (expected**2).sum() * 6e-7 > 0.01 * expected.sum()
+    assert growth.sum() == pytest.approx(expected.sum(), rel=0.008)
+    # Curvature 8e-7 per DN: the test would see its absence.
+    assert (expected**2).sum() * 8e-7 > 0.01 * expected.sum()
 
 
 def test_hits_are_flagged(calibrated: dict[str, Any], truth: xr.Dataset) -> None:
