@@ -6,7 +6,6 @@ one.
 
 from nrsdark_xr.products.certify import certify
 from nrsdark_xr.products.clip import (
-    ClipParameters,
     Clipped,
     FrameStatistics,
     clipped_mean,
@@ -20,6 +19,7 @@ from nrsdark_xr.products.parameters import (
     AverageParameters,
     BadReferenceParameters,
     BiasParameters,
+    ClipParameters,
     RCParameters,
     RTNParameters,
     SynthesisParameters,

@@ -4,29 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nrsdark_xr.parameters import Parameters
 from nrsdark_xr.products._clip_kernels import MAD_TO_STD, MAX_FILES, clip_tiles
-
-
-class ClipParameters(Parameters):
-    """How to clip, with the semantics of `astropy.stats.sigma_clip`."""
-
-    sigma: float = 3.0
-    """Reject beyond this many standard deviations (JWST-STScI-009226 §4.1.3)."""
-    maxiters: int = 5
-    """Iterations at most (the default of astropy)."""
-    center: Literal["median", "mean"] = "median"
-    """What deviations are counted from."""
-    spread: Literal["std", "mad_std"] = "std"
-    """The standard deviation, or the one that the median absolute deviation implies.
-
-    With fewer than 8 inputs no single outlier is 3 standard deviations off, so that ``std`` cannot
-    reject it: ``mad_std`` can."""
+from nrsdark_xr.products.parameters import ClipParameters
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +131,7 @@ def frame_statistics(
     ordered = np.sort(values[np.isfinite(values)], axis=None).astype(np.float64)
     survivors = kept = ordered
     for _ in range(parameters.maxiters if ordered.size else 0):
-        median = np.median(survivors)
+        median = _median_of_ordered(survivors)
         center = median if parameters.center == "median" else survivors.mean()
         if parameters.spread == "std":
             spread = survivors.std()
@@ -161,7 +145,12 @@ def frame_statistics(
         survivors = remaining
     if kept.size == 0:
         return FrameStatistics(np.nan, np.nan, np.nan)
-    return FrameStatistics(float(kept.mean()), float(kept.std()), float(np.median(kept)))
+    return FrameStatistics(float(kept.mean()), float(kept.std()), _median_of_ordered(kept))
+
+
+def _median_of_ordered(ordered: NDArray[np.float64]) -> float:
+    last = ordered.size - 1
+    return float(0.5 * (ordered[last // 2] + ordered[(last + 1) // 2]))
 
 
 def _between(ordered: NDArray[np.float64], lower: float, upper: float) -> NDArray[np.float64]:

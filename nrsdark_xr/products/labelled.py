@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from nrsdark_xr.detector import DETECTOR_SIZE, DQ, REFERENCE_BORDER
 from nrsdark_xr.errors import NrsdarkError
-from nrsdark_xr.products.clip import ClipParameters
+from nrsdark_xr.products.parameters import ClipParameters
 
 logger = logging.getLogger(__name__)
 

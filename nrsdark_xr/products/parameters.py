@@ -5,7 +5,22 @@ from __future__ import annotations
 from typing import Literal
 
 from nrsdark_xr.parameters import Parameters
-from nrsdark_xr.products.clip import ClipParameters
+
+
+class ClipParameters(Parameters):
+    """How to clip, with the semantics of `astropy.stats.sigma_clip`."""
+
+    sigma: float = 3.0
+    """Reject beyond this many standard deviations (JWST-STScI-009226 §4.1.3)."""
+    maxiters: int = 5
+    """Iterations at most (the default of astropy)."""
+    center: Literal["median", "mean"] = "median"
+    """What deviations are counted from."""
+    spread: Literal["std", "mad_std"] = "std"
+    """The standard deviation, or the one that the median absolute deviation implies.
+
+    With fewer than 8 inputs no single outlier is 3 standard deviations off, so that ``std`` cannot
+    reject it: ``mad_std`` can."""
 
 
 class BiasParameters(Parameters):
@@ -32,10 +47,11 @@ class RTNParameters(Parameters):
     """Which pixels show random telegraph noise (JWST-STScI-009226 §4.1.3)."""
 
     method: Literal["report", "cap"] = "report"
-    """``report``: negative jumps, ramp by ramp. ``cap``: the rule of ESA's CAP-008 code."""
+    """``report``: negative jumps, ramp by ramp. ``cap``: the rule of ESA's CAP-008 code, on all groups
+    that are flagged JUMP_DET, for a neighbour or a snowball too."""
     sigma: float = 5.0
-    """``report``: candidates have negative jumps more than this many standard deviations above the
-    mean."""
+    """``report``: candidates have more negative jumps than the mean plus this many standard
+    deviations."""
     max_ramps: int = 1
     """``report``: TELEGRAPH where a pixel is a candidate in more ramps than this."""
     cap_confidence: float = 0.9973

@@ -12,12 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from nrsdark_xr.products.clip import (
-    ClipParameters,
-    _sorting_network,
-    clipped_mean,
-    frame_statistics,
-)
+from nrsdark_xr.products.clip import _sorting_network, clipped_mean, frame_statistics
+from nrsdark_xr.products.parameters import ClipParameters
 
 OPTIONS = [
     ClipParameters(center=center, spread=spread)
