@@ -26,7 +26,7 @@ _MAPS = {
         "linear dark current at the end of the period, as seen through inter-pixel capacitance",
     ),
     "gain": ("electron/DN", "gain"),
-    "hot": ("1", "hot at the end of the period"),
+    "hot": ("1", "hot by itself, not through its neighbours, at the end of the period"),
     "hot_date": ("d", "MJD at which the pixel turned hot, NaN if it is not hot"),
     "known_hot": ("1", "hot in the input mask"),
     "rc": ("1", "resistor-capacitor pixel"),
