@@ -202,7 +202,7 @@ ROW_COORDINATES = {
             {"long_name": "highest ASIC temperature", "units": "K"},
         ),
         Variable(
-            "accepted", ("file",), "bool", False, {"long_name": "taken by the latest selection"}
+            "accepted", ("file",), "bool", True, {"long_name": "taken by the latest selection"}
         ),
         Variable("reason", ("file",), "str", "", {"long_name": "why it was not taken"}),
     )

@@ -293,6 +293,7 @@ class TestSelection:
     def test_selection_is_that_of_the_latest_run(self, tmp_path):
         url = tmp_path / "r.zarr"
         store, _ = make_store(url, [make_exposure(f"jw_{n}") for n in "abc"])
+        assert open_ramps(url).accepted.values.all(), "until a selection says otherwise"
         store.set_selection({"jw_a": (True, ""), "jw_b": (False, "ASIC drift 0.5 K")})
         ds = open_ramps(url)
         assert ds.accepted.values.tolist() == [True, False, False]
