@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -154,6 +155,41 @@ def test_negative_jumps_count_the_test_itself(n_groups):
     np.testing.assert_array_equal(alone.negative_jumps, expected)
     with_neighbours = find_jumps(ramp[0], groupdq[0], parameters=JumpParameters(), **arguments)
     np.testing.assert_array_equal(with_neighbours.negative_jumps, expected)
+
+
+def test_threads_do_not_meet():
+    """The kernel runs without the GIL: bands side by side give what they give one by one."""
+    ramp, groupdq, gain, readnoise = random_exposure(8, n_groups=30, shape=(64, 700))
+
+    def band(rows):
+        return find_jumps(
+            ramp[0, :, rows],
+            groupdq[0, :, rows],
+            gain=gain[rows],
+            readnoise=readnoise[rows],
+            n_frames=1,
+            parameters=JumpParameters(),
+        )
+
+    bands = [slice(start, start + 8) for start in range(0, 64, 8)]
+    with ThreadPoolExecutor(4) as pool:
+        side_by_side = list(pool.map(band, bands))
+    for result, rows in zip(side_by_side, bands, strict=True):
+        alone = band(rows)
+        np.testing.assert_array_equal(result.groupdq, alone.groupdq)
+        np.testing.assert_array_equal(result.negative_jumps, alone.negative_jumps)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("n_groups", [9, 88])
+def test_equals_stcal_on_a_full_band(n_groups):
+    ramp, groupdq, gain, readnoise = random_exposure(20, n_groups=n_groups, shape=(128, 2048))
+    parameters = JumpParameters()
+    expected, _ = stcal_jumps(ramp, groupdq, gain, readnoise, 1, parameters)
+    result = find_jumps(
+        ramp, groupdq, gain=gain, readnoise=readnoise, n_frames=1, parameters=parameters
+    )
+    np.testing.assert_array_equal(result.groupdq, expected)
 
 
 def test_inputs_are_left_alone():

@@ -167,6 +167,23 @@ def test_dark_ramps_without_flags():
         assert_equal(result, {name: values[rows] for name, values in expected.items()})
 
 
+@pytest.mark.slow
+def test_equals_stcal_on_a_full_band():
+    ramp, groupdq, pixeldq, gain, readnoise = random_exposure(2, n_groups=88, shape=(128, 2048))
+    expected, _ = stcal_rates(ramp, groupdq, pixeldq, gain, readnoise)
+    result = fit_ramps(
+        ramp[0],
+        groupdq[0],
+        pixeldq,
+        gain=gain,
+        readnoise=readnoise,
+        n_frames=1,
+        parameters=RampFitParameters(),
+        **TIMES,
+    )
+    assert_equal(result, expected)
+
+
 def test_saturated_throughout():
     """stcal gives no product at all; a band of a larger frame must have one."""
     ramp, groupdq, pixeldq, gain, readnoise = random_exposure(1)

@@ -116,6 +116,16 @@ def test_equals_stcal_on_larger_frames(shape):
     np.testing.assert_array_equal(flags, expected)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("shape", [(2048, 2048), (64, 2048)])
+def test_equals_stcal_on_full_frames(shape):
+    parameters = SnowballParameters()
+    groupdq = random_events(12, shape=shape, n_groups=6, n_integrations=1, n_events=30)
+    expected, _ = stcal_snowballs(groupdq, parameters)
+    flags, _ = our_snowballs(groupdq, parameters)
+    np.testing.assert_array_equal(flags, expected)
+
+
 def test_input_is_left_alone_unless_told():
     groupdq = random_events(3, shape=(90, 90))[0]
     before = groupdq.copy()
