@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -54,9 +54,13 @@ def map_kernel(
         }
         coords = {name: coord for name, coord in coords.items() if coord.dims}
     if any(array.chunks for array in arrays):
-        results: Sequence[Any] = _lazy(kernel, arrays, dims, outputs, options)
+        results = _lazy(kernel, arrays, dims, outputs, options)
     else:
-        results = kernel(*(array.values for array in arrays), **options)
+        computed = kernel(*(array.values for array in arrays), **options)
+        results = [
+            np.asarray(result, dtype)
+            for result, dtype in zip(computed, outputs.values(), strict=True)
+        ]
     return {
         name: xr.DataArray(result, dims=dims, coords=coords)
         for name, result in zip(outputs, results, strict=True)

@@ -126,7 +126,7 @@ def described(array: xr.DataArray, long_name: str, units: str | None = None) -> 
     attributes: dict[str, Any] = {"long_name": long_name}
     if units is not None:
         attributes["units"] = units
-    return array.drop_attrs().assign_attrs(attributes)
+    return array.drop_attrs(deep=False).assign_attrs(attributes)
 
 
 def described_flags(array: xr.DataArray, long_name: str) -> xr.DataArray:

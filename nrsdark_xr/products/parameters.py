@@ -47,8 +47,8 @@ class RTNParameters(Parameters):
     """Which pixels show random telegraph noise (JWST-STScI-009226 §4.1.3)."""
 
     method: Literal["report", "cap"] = "report"
-    """``report``: negative jumps, ramp by ramp. ``cap``: the rule of ESA's CAP-008 code, on all groups
-    that are flagged JUMP_DET, for a neighbour or a snowball too."""
+    """``report``: negative jumps, ramp by ramp. ``cap``: the rule of ESA's CAP-008 code, which
+    counts all groups flagged JUMP_DET, those of neighbours and snowballs too."""
     sigma: float = 5.0
     """``report``: candidates have more negative jumps than the mean plus this many standard
     deviations."""

@@ -256,6 +256,13 @@ def test_everything_says_what_it_is(eager):
         assert {"y", "x"} <= set(ds.coords) or "bias" in ds
 
 
+def test_coordinates_keep_their_attributes(ramps):
+    ramps = ramps.copy()
+    ramps.y.attrs["units"] = "pixel"
+    assert nx.average_ramp(ramps).y.attrs["units"] == "pixel"
+    assert nx.flag_rc(ramps).y.attrs["units"] == "pixel"
+
+
 def test_input_is_not_changed(ramps):
     before = ramps.copy(deep=True)
     whole_chain(ramps)
