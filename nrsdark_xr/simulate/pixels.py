@@ -125,3 +125,9 @@ class Pixels:
         image = np.zeros(self.bias.shape, np.bool_)
         image.flat[index] = True
         return image
+
+    def image(self, index: Index, values: NDArray[np.float64]) -> FloatImage:
+        """Image with `values` at the flat indices and 0 elsewhere."""
+        image = np.zeros(self.bias.shape, np.float32)
+        image.flat[index] = values
+        return image

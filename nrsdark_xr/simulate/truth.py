@@ -30,9 +30,15 @@ _MAPS = {
     "hot_date": ("d", "MJD at which the pixel turned hot, NaN if it is not hot"),
     "known_hot": ("1", "hot in the input mask"),
     "rc": ("1", "resistor-capacitor pixel"),
+    "rc_amplitude": ("DN", "signal of an RC pixel after both exponentials, else 0"),
+    "rc_slow_time": ("s", "time constant of the slow exponential of an RC pixel, else 0"),
     "rtn": ("1", "random telegraph noise"),
     "rtn_amplitude": ("DN", "height of the upper level of random telegraph noise, else 0"),
+    "rtn_dwell_low": ("s", "mean time in the lower level of random telegraph noise, else 0"),
+    "rtn_dwell_high": ("s", "mean time in the upper level of random telegraph noise, else 0"),
     "bad_reference": ("1", "bad reference pixel"),
+    "bad_reference_offset": ("DN", "offset of an intermittent reference pixel, else 0"),
+    "noise_factor": ("1", "white noise in terms of that of a normal pixel"),
     "dead": ("1", "collects no charge"),
 }
 
@@ -100,8 +106,8 @@ def _maps(pixels: Pixels, configuration: Configuration) -> dict[str, NDArray[Any
     rate.flat[pixels.hot.index] = pixels.hot.rate
     hot_date = np.full(rate.shape, np.nan)
     hot_date.flat[pixels.hot.index] = pixels.hot.date
-    amplitude = np.zeros(rate.shape, np.float32)
-    amplitude.flat[pixels.telegraph.index] = pixels.telegraph.amplitude / configuration.gain
+    rc, telegraph, intermittent = pixels.rc, pixels.telegraph, pixels.intermittent
+    rc_amplitude = pixels.image(rc.index, rc.amplitude.sum(axis=0)) / pixels.gain
     known = np.concatenate([pixels.hot.index[pixels.hot.known], pixels.vanished_hot])
     seen = seen_by_neighbours(rate, pixels.kernel)
     seen[pixels.reference] = 0
@@ -112,10 +118,18 @@ def _maps(pixels: Pixels, configuration: Configuration) -> dict[str, NDArray[Any
         "hot": pixels.mask(pixels.hot.index),
         "hot_date": hot_date,
         "known_hot": pixels.mask(known),
-        "rc": pixels.mask(pixels.rc.index),
-        "rtn": pixels.mask(pixels.telegraph.index),
-        "rtn_amplitude": amplitude,
+        "rc": pixels.mask(rc.index),
+        "rc_amplitude": rc_amplitude,
+        "rc_slow_time": pixels.image(rc.index, rc.time[1]),
+        "rtn": pixels.mask(telegraph.index),
+        "rtn_amplitude": pixels.image(telegraph.index, telegraph.amplitude / configuration.gain),
+        "rtn_dwell_low": pixels.image(telegraph.index, telegraph.dwell[0]),
+        "rtn_dwell_high": pixels.image(telegraph.index, telegraph.dwell[1]),
         "bad_reference": pixels.bad_reference,
+        "bad_reference_offset": pixels.image(
+            intermittent.index, intermittent.amplitude / configuration.gain
+        ),
+        "noise_factor": pixels.noise_factor,
         "dead": pixels.dead,
     }
 

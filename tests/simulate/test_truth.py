@@ -55,6 +55,14 @@ def test_maps_count_the_populations(
     assert int(truth.dead.sum()) == pixels.dead.sum() > 0
     np.testing.assert_array_equal(truth.hot, np.isfinite(truth.hot_date))
     np.testing.assert_array_equal(truth.rtn, truth.rtn_amplitude > 0)
+    for strength in ("rtn_dwell_low", "rtn_dwell_high"):
+        assert np.all(truth[strength].values[truth.rtn] >= 5)
+        assert not truth[strength].values[~truth.rtn].any()
+    np.testing.assert_array_equal(truth.rc, truth.rc_amplitude > 12_000)
+    np.testing.assert_array_equal(truth.rc, truth.rc_slow_time > 1)
+    # A bad reference pixel is either noisy or intermittent.
+    noisy, steps = truth.noise_factor > 2, truth.bad_reference_offset != 0
+    np.testing.assert_array_equal(truth.bad_reference, noisy ^ steps)
     assert float(truth.dark_rate.where(truth.hot).min()) > 0.99
 
 
