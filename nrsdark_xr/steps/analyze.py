@@ -17,7 +17,6 @@ from nrsdark_xr.analysis import (
     FileRecord,
     InputRow,
     ReportContent,
-    StepRecord,
     evaluate_gates,
     example_pixels,
     measure_products,
@@ -142,7 +141,7 @@ def _gather(session: Session) -> ReportContent:
         products=_products(session),
         parameters=parameters(session),
         versions=versions(),
-        steps=tuple(StepRecord(name, seconds) for name, seconds in session.seconds.items()),
+        steps=tuple(session.costs.values()),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+from nrsdark_xr.analysis import StepRecord
 from nrsdark_xr.cluster import Cluster
 from nrsdark_xr.config import RunConfig
 from nrsdark_xr.errors import NrsdarkError
@@ -19,6 +20,7 @@ from nrsdark_xr.exposures import (
 )
 from nrsdark_xr.progress import Progress
 from nrsdark_xr.steps import analyze, average, bias, prepare, synthesize
+from nrsdark_xr.steps.memory import peak_memory
 from nrsdark_xr.steps.provenance import versions
 from nrsdark_xr.steps.session import Session
 from nrsdark_xr.store import RampStore
@@ -85,9 +87,12 @@ def run_steps(
         )
         session = Session(config, selected, rejected, store, workforce, progress)
         for name, step in STEPS.items():
-            started = time.monotonic()
-            step(session)
-            session.seconds[name] = time.monotonic() - started
+            started, made_before = time.monotonic(), len(session.work)
+            with peak_memory() as peak:
+                step(session)
+            note = "" if len(session.work) > made_before else "up to date"
+            seconds = time.monotonic() - started
+            session.costs[name] = StepRecord(name, seconds, peak.n_bytes, note)
             if name == until:
                 break
     if not session.work:

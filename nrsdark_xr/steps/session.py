@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nrsdark_xr.analysis import StepRecord
 from nrsdark_xr.cluster import Cluster
 from nrsdark_xr.config import RunConfig
 from nrsdark_xr.errors import NrsdarkError
@@ -39,8 +40,8 @@ class Session:
         Name of each exposure that failed in this run, and the reason.
     work : list of str
         What this run made anew; empty when everything was up to date.
-    seconds : dict of float
-        Wall time of each step of this run so far.
+    costs : dict of StepRecord
+        Wall time and peak memory of each step of this run so far.
     """
 
     config: RunConfig
@@ -51,7 +52,7 @@ class Session:
     progress: Progress
     failures: dict[str, str] = field(default_factory=dict)
     work: list[str] = field(default_factory=list)
-    seconds: dict[str, float] = field(default_factory=dict)
+    costs: dict[str, StepRecord] = field(default_factory=dict)
 
     @property
     def client(self) -> Client:
@@ -90,6 +91,8 @@ class Session:
     def pending(self, step: Step, fingerprint: Fingerprint) -> list[Exposure]:
         """Exposures with a row that is not in the store or out of date; says why.
 
+        Such rows are hidden from readers until they are done.
+
         Parameters
         ----------
         step : {"bias", "prepare"}
@@ -111,6 +114,7 @@ class Session:
                 pending.append(exposure)
             changed |= differences
         total = len(self.exposures)
+        self.store.forget(step, [name for exposure in pending for name in exposure.row_names()])
         if not pending:
             self.progress.say(f"{step}: up to date ({total} files)")
         elif changed:

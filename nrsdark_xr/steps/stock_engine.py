@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nrsdark_xr.calibration import CalibratedMaps, CalibrationParameters, good_groups
+from nrsdark_xr.calibration.exposure import MIN_GROUPS_FOR_JUMPS
 from nrsdark_xr.detector import DQ
 from nrsdark_xr.errors import NrsdarkError
 from nrsdark_xr.exposures import Exposure
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
 
 BEFORE_JUMP = ("group_scale", "dq_init", "saturation", "superbias", "refpix", "linearity")
 """Steps up to the linearized ramp, in order."""
-MIN_GROUPS_FOR_JUMPS = 3
-"""``JumpStep`` leaves shorter ramps alone."""
 
 
 def calibrate_with_jwst(

@@ -234,37 +234,14 @@ class RampStore:
         """Return the records of the rows that `step` has finished, whatever their fingerprint."""
         return {name: marker.record for name, marker in self.markers(step).items()}
 
-    def pending(
-        self, step: Step, names: Sequence[str], fingerprint: Mapping[str, Any]
-    ) -> dict[str, tuple[str, ...]]:
-        """Say which of the rows `names` must be done (again), and why.
+    def forget(self, step: Step, names: Sequence[str]) -> None:
+        """Hide rows from readers until `step` has done them again.
 
-        Returns
-        -------
-        dict
-            Row name -> entries of the fingerprint that have changed since the row was done, such as
-            ``("jump.threshold",)``; empty if it was never done.
+        To be called by the process that holds the lock before it has rows written anew, so that a
+        run that is cut off never leaves a row of old and new chunks that still counts. Workers
+        forget nothing: a task that runs twice leaves what the first run finished.
         """
-        markers = self.markers(step)
-        reasons = {}
-        for name in names:
-            changes = markers[name].changes(fingerprint) if name in markers else ()
-            if name not in markers or changes:
-                reasons[name] = changes
-        return reasons
-
-    def begin(
-        self, step: Step, names: Sequence[str], fingerprint: Mapping[str, Any]
-    ) -> dict[str, tuple[str, ...]]:
-        """Do as `pending`, and hide those rows from readers until they are done again.
-
-        To be called by the process that holds the lock before it has rows written, so that a run
-        that is cut off never leaves a row of old and new chunks that still counts. Workers hide
-        nothing: a task that runs twice leaves what the first run finished.
-        """
-        todo = self.pending(step, names, fingerprint)
-        delete_markers(self._location, step, [name for name, changes in todo.items() if changes])
-        return todo
+        delete_markers(self._location, step, names)
 
     def _write(self, variable: Variable, row_name: str, values: NDArray[Any]) -> None:
         array = self._arrays[variable.name]

@@ -44,7 +44,7 @@ def test_works_on_any_fsspec_file_system():
     exposures = [make_exposure("jw_a"), make_exposure("jw_b", "2024-01-01T00:00:00.000")]
     try:
         store, rows = make_store(url, exposures)
-        assert store.pending("prepare", store.names, {}) == {}
+        assert set(store.markers("prepare")) == set(store.names)
         ds = open_ramps(url)
         assert ds.file.values.tolist() == ["jw_b", "jw_a"]
         np.testing.assert_array_equal(ds.ramp.sel(file="jw_a"), rows["jw_a"]["ramp"])
@@ -237,17 +237,18 @@ class TestMarkers:
             store.mark_done("prepare", "jw_a", {})
         assert store.done("prepare") == {}
 
-    def test_pending_says_what_changed(self, tmp_path):
+    def test_markers_say_what_changed(self, tmp_path):
         store = RampStore.open_or_create(
             tmp_path / "r.zarr", [make_exposure("jw_a"), make_exposure("jw_b")]
         )
         done = {"jump": {"threshold": 4.0, "nan": float("nan")}, "mask": "abc", "rows": (1, 2)}
         write_row(store, "jw_a", make_row(make_exposure(), 0), fingerprint=done)
-        assert store.pending("prepare", ["jw_a", "jw_b"], done) == {"jw_b": ()}
+        assert set(store.markers("prepare")) == {"jw_a"}
+        assert store.markers("prepare")["jw_a"].changes(done) == ()
         changed = {**done, "jump": {"threshold": 5.0, "nan": float("nan")}, "gain": "new"}
-        assert store.pending("prepare", ["jw_a"], changed) == {"jw_a": ("gain", "jump.threshold")}
+        assert store.markers("prepare")["jw_a"].changes(changed) == ("gain", "jump.threshold")
 
-    def test_begin_hides_rows_of_another_fingerprint_only(self, tmp_path):
+    def test_forgotten_rows_are_hidden(self, tmp_path):
         url = tmp_path / "r.zarr"
         exposures = [make_exposure("jw_a"), make_exposure("jw_b")]
         store = RampStore.open_or_create(url, exposures)
@@ -256,9 +257,9 @@ class TestMarkers:
         write_row(store, "jw_b", row, fingerprint={"threshold": 5})
         with pytest.warns(UserWarning, match="rows differ in threshold"):
             open_ramps(url)
-        assert store.begin("prepare", store.names, {"threshold": 5}) == {"jw_a": ("threshold",)}
+        store.forget("prepare", ["jw_a"])
         assert open_ramps(url).file.values.tolist() == ["jw_b"]
-        assert store.begin("prepare", store.names, {"threshold": 5}) == {"jw_a": ()}
+        store.forget("prepare", ["jw_a"])
         assert set(store.done("bias")) == {"jw_a", "jw_b"}
 
     @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"record": {}}', b"\xff\x00"])
@@ -269,7 +270,7 @@ class TestMarkers:
         (url / "file/markers/prepare/jw_a.json").write_bytes(content)
         assert open_ramps(url).file.values.tolist() == ["jw_b"]
         assert "jw_a.json is damaged" in caplog.text
-        assert store.pending("prepare", store.names, {}) == {"jw_a": ()}
+        assert set(store.markers("prepare")) == {"jw_b"}
 
     def test_a_marker_is_never_half_written(self, tmp_path, monkeypatch):
         store, _ = make_store(tmp_path / "r.zarr", [make_exposure()])
