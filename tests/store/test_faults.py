@@ -58,7 +58,7 @@ def mounted(tmp_path):
 
     yield mount
     for place in places:
-        subprocess.run(["umount", place], check=True)
+        subprocess.run(["umount", "--lazy", place], check=True)
 
 
 def test_full_disk(mounted):
