@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from nrsdark_xr.analysis.comparison_page import write_comparison
     from nrsdark_xr.analysis.examples import PIXEL_KINDS, ExamplePixel, example_pixels
     from nrsdark_xr.analysis.gates import Gate, GateParameters, evaluate_gates, is_deliverable
-    from nrsdark_xr.analysis.report import (
+    from nrsdark_xr.analysis.report import write_report
+    from nrsdark_xr.analysis.report_content import (
         Baseline,
         ExampleRamp,
         FileRecord,
         InputRow,
         ReportContent,
         StepRecord,
-        write_report,
     )
     from nrsdark_xr.analysis.statistics import ProductStatistics, measure_products
     from nrsdark_xr.analysis.summary import summarize, write_summary
@@ -33,18 +33,18 @@ if TYPE_CHECKING:
 _HOMES = {
     "COLUMNS": "compare",
     "PIXEL_KINDS": "examples",
-    "Baseline": "report",
+    "Baseline": "report_content",
     "Comparison": "compare",
     "ComparisonParameters": "compare",
     "ExamplePixel": "examples",
-    "ExampleRamp": "report",
-    "FileRecord": "report",
+    "ExampleRamp": "report_content",
+    "FileRecord": "report_content",
     "Gate": "gates",
     "GateParameters": "gates",
-    "InputRow": "report",
+    "InputRow": "report_content",
     "ProductStatistics": "statistics",
-    "ReportContent": "report",
-    "StepRecord": "report",
+    "ReportContent": "report_content",
+    "StepRecord": "report_content",
     "compare_references": "compare",
     "evaluate_gates": "gates",
     "example_pixels": "examples",

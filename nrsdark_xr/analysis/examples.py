@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nrsdark_xr.detector import DQ
+from nrsdark_xr.products.flags import has_neighbour
 
 PIXEL_KINDS = ("normal", "hot", "RC", "RTN", "IPC neighbour")
 """Kinds of pixel that the report shows, in this order."""
@@ -57,7 +58,7 @@ def example_pixels(
     rc = ((dq & DQ.RC) != 0) & science
     rtn = ((dq & DQ.TELEGRAPH) != 0) & science & ~hot & ~rc
     flagged = (dq & ~np.uint32(DQ.REFERENCE_PIXEL)) != 0
-    normal = finite & ~_grow(flagged)
+    normal = finite & ~flagged & ~has_neighbour(flagged)
     finite_hot = hot & ~rc & finite
     chosen = (
         _closest_to_median(rate, normal),
@@ -70,17 +71,6 @@ def example_pixels(
         ExamplePixel(kind, *(place or (None, None)))
         for kind, place in zip(PIXEL_KINDS, chosen, strict=True)
     )
-
-
-def _grow(flagged: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Add the eight neighbours of each flagged pixel."""
-    ny, nx = flagged.shape
-    padded = np.pad(flagged, 1)
-    grown = np.zeros_like(flagged)
-    for dy in range(3):
-        for dx in range(3):
-            grown |= padded[dy : dy + ny, dx : dx + nx]
-    return grown
 
 
 def _closest_to_median(rate: NDArray[Any], candidates: NDArray[np.bool_]) -> tuple[int, int] | None:

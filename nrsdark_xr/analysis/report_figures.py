@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,11 +21,10 @@ from nrsdark_xr.analysis.figures import (
 from nrsdark_xr.analysis.figures.maps import is_wide
 from nrsdark_xr.analysis.figures.style import number
 from nrsdark_xr.analysis.html import Picture, picture
-from nrsdark_xr.analysis.statistics import clipped_statistics, robust_sigma
+from nrsdark_xr.analysis.report_content import ReportContent
+from nrsdark_xr.analysis.statistics import robust_sigma
 from nrsdark_xr.detector import DQ
-
-if TYPE_CHECKING:
-    from nrsdark_xr.analysis.report import ReportContent
+from nrsdark_xr.products.clip import frame_statistics
 
 _CAPTIONS = {
     "normal": "A pixel without flags, of median rate: the new dark is a straight line through the "
@@ -108,7 +107,7 @@ def histograms(content: ReportContent) -> list[Picture]:
     snr_gate = next((gate for gate in content.gates if gate.name == "snr"), None)
     # Of an IRS2 bias all rows, with the interleaved reference samples.
     bias = content.bias[science] if content.bias.shape == science.shape else content.bias.ravel()
-    median = clipped_statistics(bias).median
+    median = frame_statistics(bias).median
     return [
         _histogram(
             rate,
@@ -204,11 +203,11 @@ def changes(content: ReportContent) -> list[Picture]:
                 title="Superbias, new minus old",
                 unit="difference [DN]",
                 marks=(
-                    Mark("median", clipped_statistics(difference).median, COLORS["black"]),
+                    Mark("median", frame_statistics(difference).median, COLORS["black"]),
                     Mark("no change", 0.0, COLORS["vermilion"], ":"),
                 ),
                 caption="Clipped standard deviation "
-                f"{number(clipped_statistics(difference).std)} DN.",
+                f"{number(frame_statistics(difference).std)} DN.",
             ),
             picture(
                 profiles(

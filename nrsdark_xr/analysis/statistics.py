@@ -9,24 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nrsdark_xr.detector import DQ
+from nrsdark_xr.products.clip import frame_statistics
 
-CLIP_SIGMA = 3.0
-"""Sigma clip of every statistic over pixels (JWST-STScI-009226 §4.2)."""
 MAD_TO_SIGMA = 1.4826
 """Standard deviation of a Gaussian over its median absolute deviation."""
-
-
-@dataclass(frozen=True, slots=True)
-class ClippedStatistics:
-    """Mean, median and population standard deviation of what a sigma clip leaves.
-
-    All three are NaN, and `count` is 0, where there is no finite value.
-    """
-
-    mean: float
-    median: float
-    std: float
-    count: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,43 +60,6 @@ class ProductStatistics:
     n_vanished_hot: int | None
 
 
-def clipped_statistics(
-    values: NDArray[Any], *, sigma: float = CLIP_SIGMA, maxiters: int = 5
-) -> ClippedStatistics:
-    """Sigma-clipped statistics of the finite values.
-
-    The clip is that of ``astropy.stats.sigma_clip(cenfunc="median", stdfunc="std")``.
-
-    Parameters
-    ----------
-    values : ndarray
-        Any shape; NaN and infinities are left out.
-    sigma : float
-        Clip beyond so many standard deviations from the median.
-    maxiters : int
-        Largest number of rounds.
-    """
-    kept = np.asarray(values, dtype=np.float64).ravel()
-    kept = kept[np.isfinite(kept)]
-    for _ in range(maxiters):
-        if kept.size == 0:
-            break
-        center = np.median(kept)
-        reach = sigma * kept.std()
-        survivors = kept[(kept >= center - reach) & (kept <= center + reach)]
-        if survivors.size == kept.size:
-            break
-        kept = survivors
-    if kept.size == 0:
-        return ClippedStatistics(mean=np.nan, median=np.nan, std=np.nan, count=0)
-    return ClippedStatistics(
-        mean=float(kept.mean()),
-        median=float(np.median(kept)),
-        std=float(kept.std()),
-        count=kept.size,
-    )
-
-
 def robust_sigma(values: NDArray[Any]) -> float:
     """Scatter of the finite values: 1.4826 times their median absolute deviation.
 
@@ -141,7 +90,7 @@ def signal_to_noise(
     """
     science = ~reference_pixels & np.isfinite(rate) & (uncertainty > 0)
     ratio = rate[science].astype(np.float64) / uncertainty[science]
-    return clipped_statistics(ratio).median
+    return frame_statistics(ratio).median
 
 
 def measure_products(
@@ -173,7 +122,7 @@ def measure_products(
         Exposures offered, and those that went in.
     """
     science = ~reference_pixels
-    bias_statistics = clipped_statistics(bias[science])
+    bias_statistics = frame_statistics(bias[science])
     rates = rate[science]
     finite = np.isfinite(rates)
     hot = (mask & DQ.HOT) != 0
@@ -184,8 +133,8 @@ def measure_products(
         snr=signal_to_noise(rate, uncertainty, reference_pixels),
         bias_level=bias_statistics.mean,
         bias_scatter=bias_statistics.std,
-        median_dark_rate=clipped_statistics(rates).median,
-        median_uncertainty=clipped_statistics(uncertainty[science]).median,
+        median_dark_rate=frame_statistics(rates).median,
+        median_uncertainty=frame_statistics(uncertainty[science]).median,
         fraction_negative=float(np.mean(rates[finite] < 0)) if finite.any() else float("nan"),
         n_science=int(np.count_nonzero(science)),
         n_reference=int(np.count_nonzero(reference_pixels)),

@@ -24,9 +24,10 @@ from nrsdark_xr.analysis import (
     write_report,
     write_summary,
 )
+from nrsdark_xr.config import RunConfig
 from nrsdark_xr.detector import reference_pixels
 from nrsdark_xr.exposures import Selected
-from nrsdark_xr.references import load_references, reference_checksums
+from nrsdark_xr.references import ReferencePaths, load_references, reference_checksums
 from nrsdark_xr.steps.average import open_average
 from nrsdark_xr.steps.fingerprints import digest, file_digest
 from nrsdark_xr.steps.provenance import parameters, versions
@@ -40,10 +41,11 @@ def run(session: Session) -> None:
     """Make ``NAME_summary.json`` and ``NAME_report.html``, or see that they are up to date."""
     config = session.config
     report, summary = config.product("report.html"), config.product("summary.json")
+    started_from = reference_checksums(_started_from(config))
     fingerprint = {
         "products": digest(session.state.fingerprint("dark and mask")),
         "superbias": digest(session.state.fingerprint("superbias")),
-        "previous_superbias": digest(config.previous_superbias),
+        "previous_superbias": digest(started_from.get("superbias")),
         "selection": digest([[s.exposure.name, s.accepted, s.reason] for s in session.selected]),
         "left out": digest([entry.url for entry in session.rejected] + sorted(session.failures)),
         "parameters": digest(config.analyze),
@@ -155,15 +157,19 @@ def _products(session: Session) -> tuple[FileRecord, ...]:
     )
 
 
+def _started_from(config: RunConfig) -> ReferencePaths:
+    """Tell the references that the report compares the products with."""
+    superbias = config.previous_superbias or config.references.superbias
+    return config.references.model_copy(update={"superbias": superbias})
+
+
 def _baseline(session: Session) -> Baseline:
     """Load what the run started from, cut to its pixels."""
-    config = session.config
-    superbias = config.previous_superbias or config.references.superbias
-    paths = config.references.model_copy(update={"superbias": superbias})
+    paths = _started_from(session.config)
     references = load_references(paths, session.exposures[0])
     return Baseline(
         superbias=references.superbias,
-        superbias_file="" if superbias is None else Path(superbias).name,
+        superbias_file="" if paths.superbias is None else Path(paths.superbias).name,
         mask=references.mask,
         mask_file=Path(paths.mask).name,
     )

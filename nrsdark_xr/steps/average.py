@@ -12,7 +12,7 @@ from nrsdark_xr.products import (
     flag_rc,
     flag_rtn,
 )
-from nrsdark_xr.steps.blocks import compute_to_zarr
+from nrsdark_xr.steps.compute import compute_to_zarr
 from nrsdark_xr.steps.fingerprints import digest
 from nrsdark_xr.steps.session import Session
 from nrsdark_xr.steps.tasks import gather

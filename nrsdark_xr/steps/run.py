@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from nrsdark_xr.analysis import StepRecord
@@ -10,6 +11,7 @@ from nrsdark_xr.cluster import Cluster
 from nrsdark_xr.config import RunConfig
 from nrsdark_xr.errors import NrsdarkError
 from nrsdark_xr.exposures import (
+    Exposure,
     Rejected,
     Selected,
     check_same_configuration,
@@ -116,12 +118,25 @@ def _choose_inputs(
     for entry in rejected:
         progress.say(f"left out: {entry.url}: {entry.reason}")
     if not exposures:
-        raise NrsdarkError("no readable exposure among the inputs", file=config.name)
-    selected = tuple(select(exposures, config.selection))
+        raise NrsdarkError(
+            "no readable exposure among the inputs",
+            file=config.source,
+            remedy="see above what is wrong with each",
+        )
+    selected = _select(exposures, config)
     for chosen in selected:
         if not chosen.accepted:
             progress.say(f"left out: {chosen.exposure.name}: {chosen.reason}")
     return selected, tuple(rejected)
+
+
+def _select(exposures: Sequence[Exposure], config: RunConfig) -> tuple[Selected, ...]:
+    """Select by the rules of the run, whose file is to blame if nothing is left."""
+    try:
+        return tuple(select(exposures, config.selection))
+    except NrsdarkError as error:
+        file = error.file or config.source
+        raise NrsdarkError(error.what, file=file, remedy=error.remedy) from error
 
 
 def _make_output_folder(config: RunConfig) -> None:

@@ -84,7 +84,7 @@ class Session:
         if good < needed:
             raise NrsdarkError(
                 f"a {product} needs {needed} good inputs (min_inputs), there are {good}",
-                file=self.config.name,
+                file=self.config.source,
                 remedy="add exposures to `inputs`, or lower `min_inputs`",
             )
 

@@ -7,7 +7,7 @@ import xarray as xr
 from nrsdark_xr.products import mean_rate, synthesize_dark, write_dark, write_mask
 from nrsdark_xr.references import load_references, reference_checksums
 from nrsdark_xr.steps.average import open_average
-from nrsdark_xr.steps.blocks import computing_here
+from nrsdark_xr.steps.compute import computing_here
 from nrsdark_xr.steps.fingerprints import digest
 from nrsdark_xr.steps.provenance import make_provenance
 from nrsdark_xr.steps.session import Session
