@@ -80,8 +80,6 @@ def find_jumps(
     scale = np.empty(_TILE, np.float32)
     medians = np.empty(_TILE, np.float64)
     sigmas = np.empty(_TILE, np.float64)
-    floats = np.empty((8, _TILE), np.float32)
-    counts = np.empty((6, _TILE), np.int32)
     scratch = np.empty((3, total), np.float64)
     least = min(thresholds[0], neighbours[0])
     for y in range(n_rows):
@@ -99,7 +97,7 @@ def find_jumps(
                     if g > 0:
                         _subtract(current, previous, size, differences[i * n_differences + g - 1])
                     current, previous = previous, current
-            column_medians(differences, size, scale, medians, floats, counts)
+            column_medians(differences, size, scale, medians)
             for p in range(size):
                 sigma = np.sqrt(np.abs(medians[p]) + noise[p])
                 sigmas[p] = sigma if sigma != 0.0 else np.nan

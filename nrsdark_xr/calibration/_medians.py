@@ -21,8 +21,6 @@ def column_medians(
     size: int,
     scale: NDArray[Any],
     medians: NDArray[Any],
-    floats: NDArray[Any],
-    counts: NDArray[Any],
 ) -> None:
     """Medians of the columns of a tile, NaN left out; NaN where nothing is left.
 
@@ -32,32 +30,21 @@ def column_medians(
 
     Parameters
     ----------
-    values : ndarray of float32, shape (n, tile)
+    values : ndarray of float32 or float64, shape (n, tile)
     size : int
         Columns in use.
-    scale : ndarray of float32, shape (tile,)
+    scale : ndarray, shape (tile,)
         A guess at the scatter of each column: speed depends on it, the result does not.
     medians : ndarray of float64, shape (tile,)
         Filled with the medians, means of the two middle values where their number is even.
-    floats, counts : ndarray, shapes (8, tile) and (6, tile)
-        Scratch.
     """
     n_values = values.shape[0]
-    low, high, trial, top, bottom, above = (
-        floats[0],
-        floats[1],
-        floats[2],
-        floats[3],
-        floats[4],
-        floats[5],
-    )
-    usable, below_low, below_high, below, wanted = (
-        counts[0],
-        counts[1],
-        counts[2],
-        counts[3],
-        counts[4],
-    )
+    floats = np.empty((6, size), values.dtype)
+    low, high, trial = floats[0], floats[1], floats[2]
+    top, bottom, above = floats[3], floats[4], floats[5]
+    counts = np.empty((5, size), np.int32)
+    usable, wanted, below = counts[0], counts[1], counts[2]
+    below_low, below_high = counts[3], counts[4]
     for p in range(size):
         low[p] = np.inf
         high[p] = -np.inf

@@ -83,8 +83,6 @@ def fit_ramps(
     medians = np.empty(_TILE)
     median_rates = np.empty(_TILE)
     scale = np.empty(_TILE)
-    floats = np.empty((8, _TILE))
-    counts = np.empty((6, _TILE), np.int32)
     data = np.empty(n_groups)
     flags = np.empty(n_groups, np.uint8)
     for y in range(n_rows):
@@ -104,7 +102,7 @@ def fit_ramps(
                     differences,
                 )
                 if n_groups > 1:
-                    column_medians(differences, size, scale, medians, floats, counts)
+                    column_medians(differences, size, scale, medians)
                 for p in range(size):
                     median_rates[p] += _median_rate(
                         ramp[i, :, y, start + p],
