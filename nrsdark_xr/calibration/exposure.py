@@ -9,7 +9,7 @@ fitted.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
@@ -26,7 +26,11 @@ from nrsdark_xr.calibration.linearity import (
     correct_linearity,
     usable_coefficients,
 )
-from nrsdark_xr.calibration.parameters import CalibrationParameters, RefpixParameters
+from nrsdark_xr.calibration.parameters import (
+    CalibrationParameters,
+    RefpixParameters,
+    SnowballParameters,
+)
 from nrsdark_xr.calibration.ramp_fit import fit_ramps
 from nrsdark_xr.calibration.saturation import flag_saturation, halo_rows, usable_thresholds
 from nrsdark_xr.calibration.snowballs import flag_snowballs
@@ -129,57 +133,22 @@ def calibrate_exposure(
     NrsdarkError
         If the exposure was read in a way that is not calibrated here.
 
-    Notes ----- Equal to jwst 3.0.0 bit for bit: ramps, DQ, and rates and their errors as in the
-    ``rate`` product of an exposure of one integration. Of several integrations, ``rateints`` has
-    the same rates and DQ; its errors differ, since jwst takes the Poisson variance from the median
-    rate of all integrations together.
+    Notes
+    -----
+    Equal to jwst 3.0.0 bit for bit: ramps, DQ, and rates and their errors as in the ``rate``
+    product of an exposure of one integration. Of several integrations, ``rateints`` has the same
+    rates and DQ; its errors differ, since jwst takes the Poisson variance from the median rate of
+    all integrations together.
     """
     check_supported(exposure)
     threshold, saturation_dq = usable_thresholds(references.saturation, references.saturation_dq)
     references = references.replace(saturation=threshold, saturation_dq=saturation_dq)
-    pixeldq = _pixeldq_before_refpix(references)
-    signals, usable_groups = _look_at_groups(raw, exposure, references, pixeldq, parameters.refpix)
-    n_groups, n_rows = exposure.n_groups, exposure.ysize
-    shape = (exposure.n_integrations, n_groups, n_rows, exposure.xsize)
-    groupdq = np.empty(shape, dtype=np.uint8)
-    negative_jumps = np.zeros((shape[0], *shape[2:]), dtype=np.uint16)
-
-    for start in range(0, n_rows, band_rows):
-        rows = slice(start, min(start + band_rows, n_rows))
-        around = _widen(rows, JUMP_HALO, n_rows)
-        inner = _within(rows, around)
-        ramp, flags, linearity_dq = _linearize_band(
-            raw, exposure, around, references, signals, parameters
-        )
-        pixeldq[rows] |= linearity_dq[inner]
-        for integration, buffer in enumerate(ramps):
-            buffer.write(rows, ramp[integration, :, inner])
-        if n_groups >= MIN_GROUPS_FOR_JUMPS:
-            flags, negative = find_jumps(
-                ramp,
-                flags,
-                gain=references.gain[around],
-                readnoise=references.readnoise[around],
-                n_frames=exposure.n_frames,
-                parameters=parameters.jump,
-                usable_groups=usable_groups,
-            )
-            negative_jumps[:, rows] = negative[:, inner]
-        groupdq[:, :, rows] = flags[:, :, inner]
-        del ramp, flags
-
-    if n_groups >= MIN_GROUPS_FOR_JUMPS:
+    groupdq, pixeldq, negative_jumps = _calibrate_ramps(
+        raw, exposure, references, parameters, ramps, band_rows
+    )
+    if exposure.n_groups >= MIN_GROUPS_FOR_JUMPS:
         pixeldq = flag_bad_gain(pixeldq, references.gain)
-        cores = None
-        for flags in groupdq:
-            cores = flag_snowballs(
-                flags,
-                parameters=parameters.snowballs,
-                group_time=exposure.group_time,
-                previous_cores=cores,
-                overwrite=True,
-            ).cores
-
+        _flag_snowballs(groupdq, exposure, parameters.snowballs)
     rate, rate_err = _fit(ramps, exposure, references, groupdq, pixeldq, parameters, band_rows)
     return [
         CalibratedMaps(
@@ -215,6 +184,45 @@ def check_supported(exposure: Exposure) -> None:
             file=exposure.url,
             remedy="check NOUTPUTS, SUBSIZE1 and SUBSIZE2 in its header",
         )
+
+
+def _calibrate_ramps(
+    raw: RawSamples,
+    exposure: Exposure,
+    references: References,
+    parameters: CalibrationParameters,
+    ramps: Sequence[RampBuffer],
+    band_rows: int,
+) -> tuple[NDArray[np.uint8], NDArray[np.uint32], NDArray[np.uint16]]:
+    """Write the ramps; give group DQ with two-point jumps, pixel DQ and negative jumps."""
+    pixeldq = _pixeldq_before_refpix(references)
+    signals, usable_groups = _look_at_groups(raw, exposure, references, pixeldq, parameters.refpix)
+    shape = (exposure.n_integrations, exposure.n_groups, exposure.ysize, exposure.xsize)
+    groupdq = np.empty(shape, dtype=np.uint8)
+    negative_jumps = np.zeros((shape[0], *shape[2:]), dtype=np.uint16)
+    for rows in _bands(exposure.ysize, band_rows):
+        around = _widen(rows, JUMP_HALO, exposure.ysize)
+        inner = _within(rows, around)
+        ramp, flags, linearity_dq = _linearize_band(
+            raw, exposure, around, references, signals, parameters
+        )
+        pixeldq[rows] |= linearity_dq[inner]
+        for integration, buffer in enumerate(ramps):
+            buffer.write(rows, ramp[integration, :, inner])
+        if exposure.n_groups >= MIN_GROUPS_FOR_JUMPS:
+            flags, negative = find_jumps(
+                ramp,
+                flags,
+                gain=references.gain[around],
+                readnoise=references.readnoise[around],
+                n_frames=exposure.n_frames,
+                parameters=parameters.jump,
+                usable_groups=usable_groups,
+            )
+            negative_jumps[:, rows] = negative[:, inner]
+        groupdq[:, :, rows] = flags[:, :, inner]
+        del ramp, flags  # before the next band takes as much
+    return groupdq, pixeldq, negative_jumps
 
 
 def _pixeldq_before_refpix(references: References) -> NDArray[np.uint32]:
@@ -331,6 +339,21 @@ def _choose_linearity(
     return averaged, dq | inverse_dq
 
 
+def _flag_snowballs(
+    groupdq: NDArray[np.uint8], exposure: Exposure, parameters: SnowballParameters
+) -> None:
+    """Flag the snowballs of each integration in `groupdq` itself, the largest array here."""
+    cores = None
+    for flags in groupdq:
+        cores = flag_snowballs(
+            flags,
+            parameters=parameters,
+            group_time=exposure.group_time,
+            previous_cores=cores,
+            overwrite=True,
+        ).cores
+
+
 def _fit(
     ramps: Sequence[RampBuffer],
     exposure: Exposure,
@@ -344,8 +367,7 @@ def _fit(
     shape = (exposure.n_integrations, *pixeldq.shape)
     rate, rate_err = np.empty(shape, dtype=np.float32), np.empty(shape, dtype=np.float32)
     for integration, buffer in enumerate(ramps):
-        for start in range(0, exposure.ysize, band_rows):
-            rows = slice(start, min(start + band_rows, exposure.ysize))
+        for rows in _bands(exposure.ysize, band_rows):
             fit = fit_ramps(
                 buffer.read(rows),
                 groupdq[integration, :, rows],
@@ -362,6 +384,12 @@ def _fit(
             rate[integration, rows] = np.where(unusable, np.nan, fit.rate)
             rate_err[integration, rows] = np.where(unusable, np.nan, fit.rate_err)
     return rate, rate_err
+
+
+def _bands(n_rows: int, band_rows: int) -> Iterator[slice]:
+    """Cut `n_rows` into bands."""
+    for start in range(0, n_rows, band_rows):
+        yield slice(start, min(start + band_rows, n_rows))
 
 
 def _widen(rows: slice, halo: int, n_rows: int) -> slice:

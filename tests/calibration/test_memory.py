@@ -1,0 +1,80 @@
+"""A full-size exposure is calibrated within the memory that one worker may have."""
+
+from __future__ import annotations
+
+import os
+import resource
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nrsdark_xr.calibration import CalibrationParameters, calibrate_exposure
+from tests.calibration.synthetic import Case, make_case
+
+N_GROUPS = 88
+LIMIT_MIB = 1536
+
+
+class RepeatingReader:
+    """Serves a long exposure from a few groups, with a slope put on them."""
+
+    def __init__(self, raw: np.ndarray) -> None:
+        self.raw = raw
+
+    def read(self, integration: int, groups: slice, rows: slice) -> np.ndarray:
+        numbers = range(groups.start, groups.stop)
+        base = self.raw[integration]
+        return np.stack([base[number % len(base), rows] + np.uint16(number) for number in numbers])
+
+
+class FileBuffer:
+    """Keeps a ramp on disk."""
+
+    def __init__(self, path: Path, case: Case) -> None:
+        self.descriptor = os.open(path, os.O_RDWR | os.O_CREAT)
+        self.n_rows, self.n_columns = case.exposure.ysize, case.exposure.xsize
+
+    def _offset(self, group: int, rows: slice) -> int:
+        return 4 * (group * self.n_rows + rows.start) * self.n_columns
+
+    def write(self, rows: slice, ramp: np.ndarray) -> None:
+        for group, plane in enumerate(ramp):
+            os.pwrite(self.descriptor, plane.tobytes(), self._offset(group, rows))
+
+    def read(self, rows: slice) -> np.ndarray:
+        ramp = np.empty((N_GROUPS, rows.stop - rows.start, self.n_columns), np.float32)
+        for group, plane in enumerate(ramp):
+            os.preadv(
+                self.descriptor, [plane.reshape(-1).view(np.uint8)], self._offset(group, rows)
+            )
+        return ramp
+
+
+@pytest.mark.slow
+def test_peak_memory_of_a_full_frame(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "tests.calibration.test_memory", str(tmp_path / "ramp")]
+    root = Path(__file__).parents[2]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
+    assert int(done.stdout) < LIMIT_MIB
+
+
+def main(path: Path) -> None:
+    short = make_case("NRS1", "FULL", n_groups=2)
+    case = replace(short, exposure=replace(short.exposure, n_groups=N_GROUPS))
+    (maps,) = calibrate_exposure(
+        RepeatingReader(case.raw),
+        case.exposure,
+        case.references,
+        CalibrationParameters(),
+        [FileBuffer(path, case)],
+    )
+    assert np.isfinite(maps.rate).any()
+    sys.stdout.write(str(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
