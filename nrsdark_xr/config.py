@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field, PrivateAttr, ValidationError
 from pydantic_core import ErrorDetails
 
 from nrsdark_xr.analysis.gates import GateParameters
@@ -59,12 +59,21 @@ class RunConfig(Parameters):
     analyze: GateParameters = GateParameters()
     """Step `analyze`."""
 
+    pedigree: Literal["INFLIGHT", "GROUND", "SIMULATION", "DUMMY"] = "INFLIGHT"
+    """PEDIGREE of the reference files; the period is added to INFLIGHT."""
     author: str = "nrsdark_xr"
     """AUTHOR of the reference files."""
     description: str | None = Field(default=None, max_length=65)
     """DESCRIP of the reference files; made from detector and readout unless given."""
     useafter: str | None = Field(default=None, pattern=r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}$")
     """USEAFTER; the middle of the pedigree unless given."""
+
+    _source: str = PrivateAttr(default="")
+
+    @property
+    def source(self) -> str:
+        """The file that it was read from, to be named in messages; else the run's name."""
+        return self._source or self.name
 
     def product(self, suffix: str) -> Path:
         """Path of the product ``NAME_suffix`` in the output folder."""
@@ -94,7 +103,9 @@ class RunConfig(Parameters):
             config = cls.model_validate(content)
         except ValidationError as error:
             raise NrsdarkError(_first_complaint(cls, error), file=path) from error
-        return config._anchored(path.resolve().parent)
+        config = config._anchored(path.resolve().parent)
+        config._source = str(path)
+        return config
 
     def _anchored(self, base: Path) -> Self:
         """Return the same run with paths made absolute, relative ones counting from `base`."""

@@ -1,7 +1,7 @@
 """Where a NIRSpec pixel is: frames, amplifiers, reference border.
 
-Data come in the DMS (science) frame, in which the fast axis is y: an amplifier is a band of 512 rows.
-In the detector frame the fast axis is x, read from column 0 upwards, and the slow axis is y.
+Data come in the DMS (science) frame, in which the fast axis is y: an amplifier is a band of 512
+rows. In the detector frame the fast axis is x, read from column 0 upwards, and the slow axis is y.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def amplifier_rows(detector: str) -> tuple[slice, ...]:
 
 
 def reference_pixels(*, xstart: int, ystart: int, xsize: int, ysize: int) -> NDArray[np.bool_]:
-    """Reference pixels of a subarray: its share of the detector's 4-pixel border.
+    """Mark the reference pixels of a subarray: its share of the detector's 4-pixel border.
 
     Parameters
     ----------

@@ -1,7 +1,8 @@
 """How the detectors are read: readout patterns and times.
 
-Times follow from the 10 us pixel dwell and the clocking overheads (Rauscher 2015, arXiv:1509.06264; JDox,
-"NIRSpec Detector Subarrays"). A header's TFRAME and TGROUP beat these: they serve the simulator.
+Times follow from the 10 us pixel dwell and the clocking overheads (Rauscher 2015,
+arXiv:1509.06264; JDox, "NIRSpec Detector Subarrays"). A header's TFRAME and TGROUP beat these: they
+serve the simulator.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Corners and sizes of the traditional subarrays before launch (ESA-JWST-SCI-NRS-TN-2018-002).
 
-Only the simulator reads this table: flight corners moved by a few rows, so SUBSTRT1 and SUBSTRT2 of a
-header beat it everywhere else.
+Flight corners moved by a few rows, so SUBSTRT1 and SUBSTRT2 of a header beat this table. The
+simulator takes its corners from it, and products the gratings that share one.
 """
 
 from __future__ import annotations

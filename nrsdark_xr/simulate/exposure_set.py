@@ -168,6 +168,7 @@ def _write_run(directory: Path, references: dict[str, Path], configuration: Conf
         "store": "ramps.zarr",
         "output": "products",
         "references": {name: path.relative_to(directory).as_posix() for name, path in used.items()},
+        "pedigree": "SIMULATION",
         "previous_superbias": references["superbias"].relative_to(directory).as_posix(),
     }
     path = directory / "run.yaml"

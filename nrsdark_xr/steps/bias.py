@@ -10,7 +10,7 @@ from nrsdark_xr.exposures import Exposure, RawReader
 from nrsdark_xr.products import make_bias, write_superbias
 from nrsdark_xr.references import References, load_references, reference_checksums
 from nrsdark_xr.steps.fingerprints import Fingerprint, digest, exposure_record
-from nrsdark_xr.steps.provenance import make_provenance
+from nrsdark_xr.steps.provenance import header_digest, make_provenance
 from nrsdark_xr.steps.session import Session
 from nrsdark_xr.steps.tasks import CountingReader, gather, run_per_exposure, task_key
 from nrsdark_xr.store import RampStore, open_bias_groups
@@ -38,7 +38,7 @@ def run(session: Session) -> None:
     fingerprint = {
         "inputs": session.rows_fingerprint(STEP),
         "parameters": digest(config.bias),
-        "header": digest([config.author, config.description, config.useafter]),
+        "header": header_digest(config),
     }
     if session.is_current("superbias", fingerprint, [product]):
         return

@@ -6,8 +6,10 @@ from collections.abc import Iterator, Mapping
 from importlib.metadata import version
 from typing import Any
 
+from nrsdark_xr.config import RunConfig
 from nrsdark_xr.products import Input, Provenance
 from nrsdark_xr.references import reference_checksums
+from nrsdark_xr.steps.fingerprints import digest
 from nrsdark_xr.steps.session import Session
 
 SOFTWARE = (
@@ -35,6 +37,11 @@ def parameters(session: Session) -> dict[str, Any]:
     """Return the parameters of all steps, of plain types."""
     content = session.config.model_dump(mode="json")
     return {section: content[section] for section in PARAMETER_SECTIONS}
+
+
+def header_digest(config: RunConfig) -> str:
+    """Hash what the user writes for the headers."""
+    return digest([config.author, config.description, config.useafter, config.pedigree])
 
 
 def make_provenance(session: Session, product: str) -> Provenance:
@@ -65,6 +72,7 @@ def make_provenance(session: Session, product: str) -> Provenance:
         gain_factor=first.gain_factor,
         exp_type=first.exp_type,
         gratings=tuple(sorted({entry.grating for entry in session.exposures})),
+        pedigree=config.pedigree,
         author=config.author,
         description=config.description or default,
         useafter=config.useafter,

@@ -9,7 +9,7 @@ from nrsdark_xr.references import load_references, reference_checksums
 from nrsdark_xr.steps.average import open_average
 from nrsdark_xr.steps.compute import computing_here
 from nrsdark_xr.steps.fingerprints import digest
-from nrsdark_xr.steps.provenance import make_provenance
+from nrsdark_xr.steps.provenance import header_digest, make_provenance
 from nrsdark_xr.steps.session import Session
 from nrsdark_xr.steps.tasks import gather
 from nrsdark_xr.store import open_ramps
@@ -33,7 +33,7 @@ def run(session: Session) -> None:
         "average": digest(session.state.fingerprint("average")),
         "references.mask": reference_checksums(config.references)["mask"]["sha256"],
         "parameters": digest(config.synthesize),
-        "header": digest([config.author, config.description, config.useafter]),
+        "header": header_digest(config),
     }
     if session.is_current("dark and mask", fingerprint, [dark_file, mask_file]):
         return
