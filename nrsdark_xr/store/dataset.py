@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Container, Hashable, Mapping, Sequence
+from collections.abc import Container, Hashable, Iterator, Mapping, Sequence
+from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
@@ -173,17 +174,27 @@ class _Rows(BackendArray):
         )
 
     def _read(self, key: tuple[Any, ...]) -> NDArray[Any]:
-        rows = self.rows[key[0]]
+        rows = np.atleast_1d(self.rows[key[0]])
         rest = key[1:]
-        there = rows != _NOT_THERE
+        shapes = [np.arange(n)[k].shape for n, k in zip(self.shape[1:], rest, strict=True)]
+        values = np.empty((rows.size, *sum(shapes, ())), self.dtype)
         with reading_data(self.url, self.names):
-            if np.all(there):
-                return self.array.oindex[(rows, *rest)]
-            shapes = [np.arange(n)[k].shape for n, k in zip(self.shape, key, strict=True)]
-            values = np.full(sum(shapes, ()), self.array.fill_value, self.dtype)
-            if np.any(there):
-                values[there] = self.array.oindex[(rows[there], *rest)]
-            return values
+            for place, run in _runs(rows):
+                if run.start == _NOT_THERE:
+                    values[place] = self.array.fill_value
+                else:  # slices cost half of what an index array does
+                    values[place] = self.array.oindex[(run, *rest)]
+        return values if np.ndim(self.rows[key[0]]) else values[0]
+
+
+def _runs(rows: NDArray[np.intp]) -> Iterator[tuple[slice, slice]]:
+    """Split rows into runs of neighbours: where in `rows`, and slice of the store; absent ones alone."""
+    steps = np.diff(rows) != 1
+    steps |= rows[:-1] == _NOT_THERE
+    edges = [0, *(np.flatnonzero(steps) + 1).tolist(), rows.size] if rows.size else []
+    for start, stop in pairwise(edges):
+        first = int(rows[start])
+        yield slice(start, stop), slice(first, first + stop - start)
 
 
 def _lazy_variables(
