@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -120,7 +121,24 @@ def _opened(url: str, storage_options: StorageOptions | None) -> Iterator[Any]:
         with reading(url):
             source = io.BytesIO(system.cat_file(path))
     with reading(url), fits.open(source, memmap=False) as hdus:
+        _check_length(hdus, url)
         yield hdus
+
+
+def _check_length(hdus: Any, url: str) -> None:
+    """Refuse a truncated file, of which astropy would only warn and give what is there."""
+    from astropy.utils.exceptions import AstropyUserWarning
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", AstropyUserWarning)  # we tell it in our own words
+        last = hdus[-1]
+    info = last.fileinfo()
+    size = info["file"].size
+    missing = info["datLoc"] + last.size - size
+    if missing > 0:
+        raise NrsdarkError(
+            f"is truncated: its last {missing} bytes are missing", file=url, remedy=_CRDS
+        )
 
 
 def _check_kind(header: Any, kind: str, exposure: Exposure, url: str) -> None:
