@@ -12,7 +12,7 @@ from nrsdark_xr.references import References, load_references, reference_checksu
 from nrsdark_xr.steps.fingerprints import Fingerprint, digest, exposure_record
 from nrsdark_xr.steps.provenance import header_digest, make_provenance
 from nrsdark_xr.steps.session import Session
-from nrsdark_xr.steps.tasks import CountingReader, gather, run_per_exposure, task_key
+from nrsdark_xr.steps.tasks import CountingReader, gather, run_first, run_per_exposure, task_key
 from nrsdark_xr.store import RampStore, open_bias_groups
 
 STEP: Final = "bias"
@@ -71,7 +71,7 @@ def _fill_store(session: Session) -> None:
     if not pending:
         return
     client = session.client
-    references = client.submit(load_references, config.references, pending[0])
+    references = run_first(session, load_references, config.references, pending[0])
     run_per_exposure(
         session,
         STEP,

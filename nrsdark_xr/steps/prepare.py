@@ -22,7 +22,13 @@ from nrsdark_xr.references import (
 from nrsdark_xr.steps.fingerprints import Fingerprint, digest, exposure_record
 from nrsdark_xr.steps.session import Session
 from nrsdark_xr.steps.stock_engine import calibrate_with_jwst
-from nrsdark_xr.steps.tasks import CountingReader, report_bytes, run_per_exposure, task_key
+from nrsdark_xr.steps.tasks import (
+    CountingReader,
+    report_bytes,
+    run_first,
+    run_per_exposure,
+    task_key,
+)
 from nrsdark_xr.store import RampStore
 
 if TYPE_CHECKING:
@@ -54,12 +60,14 @@ def run(session: Session) -> None:
     pending = session.pending(STEP, fingerprint)
     if not pending:
         return
-    submit = _submit_ours if config.engine == "nrsdark" else _submit_stock
+    references = run_first(session, _load, paths, pending[0])
     run_per_exposure(
         session,
         STEP,
         pending,
-        submit(session, paths, fingerprint),
+        _submit_ours(session, references, fingerprint)
+        if config.engine == "nrsdark"
+        else _submit_stock(session, paths, fingerprint),
         n_bytes=lambda exposure: WORK_PER_RAW_BYTE * exposure.data_bytes,
     )
 
@@ -73,10 +81,9 @@ def references_in_use(session: Session) -> ReferencePaths:
 
 
 def _submit_ours(
-    session: Session, paths: ReferencePaths, fingerprint: Fingerprint
+    session: Session, references: Future, fingerprint: Fingerprint
 ) -> Callable[[Exposure], Future]:
     client, config = session.client, session.config
-    references = client.submit(_load, paths, session.exposures[0])
     return lambda exposure: client.submit(
         _prepare_task,
         exposure,

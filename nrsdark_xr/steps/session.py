@@ -91,8 +91,6 @@ class Session:
     def pending(self, step: Step, fingerprint: Fingerprint) -> list[Exposure]:
         """Exposures with a row that is not in the store or out of date; says why.
 
-        Such rows are hidden from readers until they are done.
-
         Parameters
         ----------
         step : {"bias", "prepare"}
@@ -114,7 +112,6 @@ class Session:
                 pending.append(exposure)
             changed |= differences
         total = len(self.exposures)
-        self.store.forget(step, [name for exposure in pending for name in exposure.row_names()])
         if not pending:
             self.progress.say(f"{step}: up to date ({total} files)")
         elif changed:

@@ -13,6 +13,7 @@ from nrsdark_xr.errors import NrsdarkError
 from nrsdark_xr.exposures import Exposure, RawReader
 from nrsdark_xr.steps.fingerprints import Fingerprint, digest, exposure_record
 from nrsdark_xr.steps.session import Session
+from nrsdark_xr.store import Step
 
 if TYPE_CHECKING:
     from distributed import Future
@@ -45,9 +46,28 @@ def task_key(step: str, exposure: Exposure, fingerprint: Fingerprint) -> str:
     return f"{step}-{exposure.name}-{digest([fingerprint, exposure_record(exposure)])}"
 
 
+def run_first(session: Session, function: Callable[..., Any], *arguments: Any) -> Future:
+    """Run what all other tasks need; its value stays on the cluster.
+
+    So that a reference that cannot be used is refused before any row is given up for a new one.
+
+    Raises
+    ------
+    NrsdarkError
+        If it fails for something that the user can mend.
+    """
+    from distributed import wait
+
+    future = session.client.submit(function, *arguments)
+    wait(future)
+    if future.status == "error":
+        raise future.exception()
+    return future
+
+
 def run_per_exposure(
     session: Session,
-    step: str,
+    step: Step,
     exposures: Sequence[Exposure],
     submit: Callable[[Exposure], Future],
     *,
@@ -55,11 +75,13 @@ def run_per_exposure(
 ) -> None:
     """Run a task for each exposure; a failure stops the run or leaves the exposure out.
 
+    Rows of these exposures are hidden from readers until they are done.
+
     Parameters
     ----------
     session : Session
         Its `failures` grow by the exposures that are left out (``on_error: skip``).
-    step : str
+    step : {"bias", "prepare"}
     exposures : sequence of Exposure
     submit : callable
         Submits the task of one exposure to the session's client.
@@ -74,6 +96,7 @@ def run_per_exposure(
     from distributed import as_completed
 
     client = session.client
+    session.store.forget(step, [name for exposure in exposures for name in exposure.row_names()])
     total = sum(n_bytes(exposure) for exposure in exposures)
     with session.progress.stage(step, total_bytes=total, total_items=len(exposures)) as stage:
         client.subscribe_topic(PROGRESS_TOPIC, lambda event: stage.advance(event[1]))
