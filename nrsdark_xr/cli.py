@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
 from collections.abc import Sequence
 from enum import StrEnum
@@ -15,11 +16,13 @@ import typer
 from nrsdark_xr.errors import NrsdarkError
 
 DEBUG = "--debug"
+INTERRUPTED = 130
+"""Exit code of typer on Ctrl-C, as of a shell: 128 + SIGINT."""
 
 app = typer.Typer(
     name="nrsdark",
     help="Bias, dark and bad-pixel reference files of JWST NIRSpec from raw dark exposures.",
-    epilog="Start with `nrsdark demo`. Errors exit with 1, wrong usage with 2.",
+    epilog="Start with `nrsdark demo`. Errors exit with 1, wrong usage with 2, Ctrl-C with 130.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -178,13 +181,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; the entry point of `nrsdark`.
 
     Exits with 0 when done, 1 when refused or failed (one line on stderr says why), 2 on wrong
-    usage.
+    usage, 130 on Ctrl-C.
     """
+    # Python cleans up what a killed worker leaves behind, and would tell the user of it.
+    os.environ.setdefault("PYTHONWARNINGS", "ignore:resource_tracker:UserWarning")
     given = sys.argv[1:] if arguments is None else list(arguments)
     debug = DEBUG in given
     try:
         # An option of `nrsdark` itself, but nobody should have to remember where it goes.
         app([DEBUG, *(argument for argument in given if argument != DEBUG)] if debug else given)
+    except SystemExit as end:
+        if end.code == INTERRUPTED:
+            print("nrsdark: interrupted; the same command goes on from here", file=sys.stderr)
+        raise
     except NrsdarkError as error:
         _fail(str(error), error, debug=debug)
     except OSError as error:

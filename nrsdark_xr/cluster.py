@@ -1,9 +1,13 @@
-"""How to get a Dask client: on this machine, or at the address of a running scheduler."""
+"""How to get a Dask client: on this machine, or at the address of a running scheduler.
+
+Dask also loads this module into the worker processes that are started here; see `dask_setup`.
+"""
 
 from __future__ import annotations
 
 import logging
 import os
+import signal
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from types import TracebackType
@@ -13,7 +17,7 @@ from nrsdark_xr.errors import NrsdarkError
 from nrsdark_xr.progress import Progress
 
 if TYPE_CHECKING:
-    from distributed import Client
+    from distributed import Client, Worker
 
 LOCAL, THREADS = "local", "threads"
 _REMOTE_SCHEMES = ("tcp://", "tls://", "ws://", "wss://")
@@ -68,7 +72,7 @@ class Cluster:
 def connect(cluster: str = LOCAL, *, workers: int | None = None) -> Iterator[Client]:
     """Connect to a cluster, or start one on this machine, for the length of a ``with`` block.
 
-    Scheduler and dashboard of a cluster started here listen on localhost only.
+    Scheduler, workers and dashboard of a cluster started here listen on localhost only.
 
     Parameters
     ----------
@@ -102,18 +106,22 @@ def connect(cluster: str = LOCAL, *, workers: int | None = None) -> Iterator[Cli
 
 @contextmanager
 def _start(kind: str, n_workers: int) -> Iterator[Client]:
+    import dask
     from distributed import Client, LocalCluster
 
     _quieten_distributed()
     processes = kind == LOCAL
+    own_preload = [__name__] if processes else []
     # No memory limit: tasks are bounded, and a worker that is killed on suspicion helps nobody.
     with (
         LocalCluster(
             n_workers=n_workers if processes else 1,
             threads_per_worker=1 if processes else n_workers,
             processes=processes,
-            host="127.0.0.1" if processes else None,
+            protocol="tcp://",  # that of threads, inproc://, would listen on all interfaces
+            host="127.0.0.1",
             dashboard_address="127.0.0.1:0",
+            preload=[*dask.config.get("distributed.worker.preload"), *own_preload],
             memory_limit=0,
             silence_logs=logging.getLogger("distributed").level,
         ) as cluster,
@@ -137,10 +145,15 @@ def _join(address: str) -> Iterator[Client]:
         yield client
 
 
+def dask_setup(_worker: Worker) -> None:
+    """Leave Ctrl-C to the client, which ends the workers; called by Dask in each of them."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
 def _quieten_distributed() -> None:
-    """Show errors of Dask only, unless our own debugging messages are wanted.
+    """Silence Dask unless our own debugging messages are wanted: what fails, we tell ourselves.
 
     Importing distributed sets the level of its loggers anew, so this comes after the import.
     """
     if not logging.getLogger("nrsdark_xr").isEnabledFor(logging.DEBUG):
-        logging.getLogger("distributed").setLevel(logging.ERROR)
+        logging.getLogger("distributed").setLevel(logging.CRITICAL)
