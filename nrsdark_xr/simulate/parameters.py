@@ -233,8 +233,8 @@ class ResponseParameters(Parameters):
     nonlinearity_scatter: Fraction = 0.1
     """Relative scatter of it between pixels. Not sourced."""
     saturation_margin: Fraction = 0.98
-    """The saturation reference file holds this fraction of the highest possible value. Not
-    sourced."""
+    """The saturation reference file holds this fraction of the highest value that a pixel among
+    empty ones reaches. Not sourced."""
 
 
 class ReferencePixelParameters(Parameters):

@@ -82,7 +82,8 @@ def _mask(pixels: Pixels) -> _Reference:
 
 
 def _saturation(pixels: Pixels, parameters: SimulationParameters) -> _Reference:
-    linear = pixels.full_well / pixels.gain
+    # What a lone full pixel shows: part of its charge is seen by the neighbours instead.
+    linear = pixels.kernel[1, 1] * pixels.full_well / pixels.gain
     measured = 2 * linear / (1 + np.sqrt(1 + 4 * pixels.curvature * linear))
     margin = np.float32(parameters.response.saturation_margin)
     threshold = margin * np.minimum(pixels.bias + measured, np.float32(ADC_MAXIMUM))

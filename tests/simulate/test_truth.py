@@ -135,6 +135,14 @@ def test_rc_pixels_start_high_and_settle(slit_set: SimulatedSet, truth: xr.Datas
     assert early > 5 * late
 
 
+def test_full_pixels_are_beyond_saturation(slit_set: SimulatedSet, truth: xr.Dataset) -> None:
+    """Though a pixel among empty ones shows some percent less than its charge."""
+    threshold = fits.getdata(slit_set.references["saturation"])
+    full = ((truth.rc_amplitude > 75_000) & (truth.rc_slow_time < 10)).values
+    assert full.sum() > 10
+    assert np.all(raw(slit_set, 0)[-1][full] > threshold[full])
+
+
 def test_telegraph_pixels_have_both_levels(slit_set: SimulatedSet, truth: xr.Dataset) -> None:
     large = truth.rtn.values & (truth.rtn_amplitude.values > 150)
     plain = ~(truth.rtn | truth.hot | truth.rc).values
