@@ -53,8 +53,7 @@ def run(session: Session) -> None:
     fingerprint = {
         "engine": config.engine,
         "parameters": digest(config.prepare),
-        # A superbias of our own is told by what it was made from: its header has the date.
-        "references.superbias": digest(session.state.fingerprint("superbias")),
+        "references.superbias": _own_superbias(session),
         **{f"references.{name}": entry["sha256"] for name, entry in checksums.items()},
     }
     pending = session.pending(STEP, fingerprint)
@@ -70,6 +69,12 @@ def run(session: Session) -> None:
         else _submit_stock(session, paths, fingerprint),
         n_bytes=lambda exposure: WORK_PER_RAW_BYTE * exposure.data_bytes,
     )
+
+
+def _own_superbias(session: Session) -> str:
+    """Digest of what the superbias just made holds: its header, with author and date, is no matter."""
+    made_from = session.state.fingerprint("superbias") or {}
+    return digest({key: value for key, value in made_from.items() if key != "header"})
 
 
 def references_in_use(session: Session) -> ReferencePaths:

@@ -199,3 +199,11 @@ def test_a_selection_is_recorded(done):
     assert left_out.reason
     assert RampStore(done.folder / "ramps.zarr").names  # the row itself stays
     shutil.rmtree(done.folder / "products")
+
+
+def test_another_author_means_new_headers_only(done):
+    _, said = done.run("author=somebody else")
+    assert "superbias: made again, since header changed" in said
+    assert "prepare: up to date (5 files)" in said
+    header = fits.getheader(done.folder / f"products/{NAME}_superbias.fits")
+    assert header["AUTHOR"] == "somebody else"
