@@ -72,7 +72,7 @@ def run(session: Session) -> None:
 
 
 def _own_superbias(session: Session) -> str:
-    """Digest of what the superbias just made holds: its header, with author and date, is no matter."""
+    """Digest of what the superbias just made holds; its header (author, date) is no matter."""
     made_from = session.state.fingerprint("superbias") or {}
     return digest({key: value for key, value in made_from.items() if key != "header"})
 
