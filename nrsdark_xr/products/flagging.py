@@ -56,8 +56,10 @@ def flag_rc(ds: xr.Dataset, *, parameters: RCParameters | None = None) -> xr.Dat
     files = ds[["ramp", "groupdq"]]
     if files.sizes["group"] < _GROUPS_FOR_RC:
         raise NrsdarkError(f"RC pixels need {_GROUPS_FOR_RC} groups, not {files.sizes['group']}")
-    science = science_pixels(files).variable
     frame = ["y", "x"]
+    science = science_pixels(files).variable
+    if files.chunks:
+        science = science.chunk()  # once in the graph, not once per file
     candidates = [
         xr.apply_ufunc(
             rc_candidates,

@@ -63,7 +63,7 @@ def compute_to_zarr(
 
 @contextmanager
 def computing_here(progress: Progress, title: str, *, n_bytes: float) -> Iterator[None]:
-    """Compute Dask collections in threads of this process, and show progress by tasks.
+    """Compute a Dask collection in threads of this process, and show progress by tasks.
 
     For what ends in a file of this machine, which workers elsewhere may not see.
 
@@ -79,12 +79,16 @@ def computing_here(progress: Progress, title: str, *, n_bytes: float) -> Iterato
     from dask.callbacks import Callback
 
     with progress.stage(title, total_bytes=n_bytes, total_items=1, item="file") as stage:
+        share = 0.0
 
-        def advance(_key: Any, _value: Any, _graph: Any, state: Any, _worker: Any) -> None:
-            n_tasks = sum(len(state[part]) for part in ("ready", "waiting", "running", "finished"))
-            stage.advance(n_bytes / n_tasks)
+        def begin(_graph: Any, state: Any) -> None:
+            nonlocal share
+            share = n_bytes / max(sum(len(state[part]) for part in ("ready", "waiting")), 1)
 
-        with dask.config.set(scheduler="threads"), Callback(posttask=advance):
+        def advance(_key: Any, _value: Any, _graph: Any, _state: Any, _worker: Any) -> None:
+            stage.advance(share)
+
+        with dask.config.set(scheduler="threads"), Callback(start_state=begin, posttask=advance):
             yield
         stage.advance(items=1)
 

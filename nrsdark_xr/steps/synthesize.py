@@ -48,9 +48,9 @@ def run(session: Session) -> None:
     mask = load_references(config.references, session.exposures[0]).mask
     dark = synthesize_dark(products, mask=mask, parameters=config.synthesize)
 
+    frames = dark[list(FRAMES)].compute(scheduler="threads")
     n_bytes = dark["dark"].nbytes + dark["dark_err"].nbytes + dark["groupdq"].nbytes
     with computing_here(session.progress, "dark and mask", n_bytes=n_bytes):
-        frames = dark[list(FRAMES)].compute()
         write_dark(
             dark_file,
             dark["dark"],

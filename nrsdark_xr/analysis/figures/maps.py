@@ -40,6 +40,12 @@ NO_DATA = "#C9CCD1"
 """Colour of pixels without a value."""
 
 
+MARKERS_AREA = 5000.0
+"""Area that all markers of a flag cover, in square points: a twentieth of a map."""
+MARKER_SIZES = (0.7, 5.0)
+"""Smallest and largest marker, in points across."""
+
+
 @dataclass(frozen=True, slots=True)
 class FlagStyle:
     """How one DQ flag is drawn."""
@@ -182,7 +188,7 @@ def flag_map(
             marker=style.marker,
             color=style.color,
             markersize=_marker_size(len(y)),
-            markeredgewidth=0.9 if style.marker in "x+" else 0,
+            markeredgewidth=_marker_size(len(y)) / 5 if style.marker in "x+" else 0,
             label=f"{style.label}: {len(y):,}",
             rasterized=True,
         )
@@ -201,6 +207,7 @@ def flag_map(
         )
         for handle in legend.legend_handles:
             handle.set_markersize(6)  # type: ignore[union-attr]
+            handle.set_markeredgewidth(1)  # type: ignore[union-attr]
     else:
         ax.text(0.5, 0.5, "no such pixel", transform=ax.transAxes, ha="center", color="#5B6069")
     return figure
@@ -274,5 +281,6 @@ def _range(finite: NDArray[Any], percentiles: tuple[float, float]) -> tuple[floa
 
 
 def _marker_size(count: int) -> float:
-    """Points: 5 for a few pixels, down to 1 for many thousands."""
-    return float(np.clip(6.0 - 1.1 * np.log10(count), 1.0, 5.0))
+    """Points across a marker, so that the markers of one flag cover about the same area in all."""
+    smallest, largest = MARKER_SIZES
+    return float(np.clip(np.sqrt(MARKERS_AREA / count), smallest, largest))
