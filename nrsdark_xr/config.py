@@ -5,14 +5,12 @@ The parameters of each step are defined beside the code that they steer; this mo
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, Field, PrivateAttr, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic import Field, PrivateAttr, ValidationError
 
 from nrsdark_xr.analysis.gates import GateParameters
 from nrsdark_xr.calibration.parameters import CalibrationParameters
@@ -21,6 +19,7 @@ from nrsdark_xr.exposures.selection import SelectionParameters
 from nrsdark_xr.parameters import Parameters
 from nrsdark_xr.products.parameters import AverageParameters, BiasParameters, SynthesisParameters
 from nrsdark_xr.references.paths import ReferencePaths
+from nrsdark_xr.yaml_files import first_complaint, read_yaml
 
 
 class RunConfig(Parameters):
@@ -96,13 +95,13 @@ class RunConfig(Parameters):
             If the file is missing, is no YAML mapping, or has an unknown key or a wrong value.
         """
         path = Path(path)
-        content = _read_yaml(path)
+        content = read_yaml(path, example="`nrsdark simulate` writes an example run.yaml")
         for override in overrides:
             _override(content, override)
         try:
             config = cls.model_validate(content)
         except ValidationError as error:
-            raise NrsdarkError(_first_complaint(cls, error), file=path) from error
+            raise NrsdarkError(first_complaint(cls, error), file=path) from error
         config = config._anchored(path.resolve().parent)
         config._source = str(path)
         return config
@@ -131,25 +130,6 @@ class RunConfig(Parameters):
         )
 
 
-def _read_yaml(path: Path) -> dict[str, Any]:
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise NrsdarkError(
-            "no such file", file=path, remedy="`nrsdark simulate` writes an example run.yaml"
-        ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise NrsdarkError(f"cannot be read: {error}", file=path) from error
-    except yaml.YAMLError as error:
-        where = getattr(error, "problem_mark", None)
-        line = f" in line {where.line + 1}" if where is not None else ""
-        problem = getattr(error, "problem", None) or "not valid YAML"
-        raise NrsdarkError(f"not valid YAML{line}: {problem}", file=path) from error
-    if not isinstance(content, dict):
-        raise NrsdarkError("holds no mapping of keys to values", file=path)
-    return content
-
-
 def _override(content: dict[str, Any], override: str) -> None:
     """Set one dotted ``key=value`` in `content`."""
     key, equals, value = override.partition("=")
@@ -163,33 +143,3 @@ def _override(content: dict[str, Any], override: str) -> None:
                 f"--set {override!r}: {parent!r} has a plain value, not keys of its own"
             )
     content[leaf] = yaml.safe_load(value)
-
-
-def _first_complaint(model: type[BaseModel], error: ValidationError) -> str:
-    """Tell the first thing that is wrong; an unknown key with the nearest known one."""
-    details = error.errors()[0]
-    place = ".".join(str(part) for part in details["loc"])
-    if details["type"] == "extra_forbidden":
-        return _unknown_key(model, details, place)
-    if details["type"] == "missing":
-        return f"the key {place!r} is missing"
-    return (
-        f"{place}: {details['msg'][:1].lower()}{details['msg'][1:]} (given: {details['input']!r})"
-    )
-
-
-def _unknown_key(model: type[BaseModel], details: ErrorDetails, place: str) -> str:
-    *parents, key = details["loc"]
-    known = _fields_at(model, [str(parent) for parent in parents])
-    nearest = difflib.get_close_matches(str(key), known, n=1, cutoff=0.5)
-    hint = f"did you mean {nearest[0]!r}?" if nearest else f"known keys: {', '.join(known)}"
-    return f"unknown key {place!r}; {hint}"
-
-
-def _fields_at(model: type[BaseModel], parents: Sequence[str]) -> list[str]:
-    fields: Mapping[str, Any] = model.model_fields
-    for parent in parents:
-        annotation = fields[parent].annotation
-        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-            fields = annotation.model_fields
-    return list(fields)
