@@ -1,0 +1,202 @@
+"""Connect to a cluster, or start one, for the length of a ``with`` block."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from nrsdark_xr.cluster.file import SUFFIXES, ClusterFile
+from nrsdark_xr.cluster.providers import LOCALHOST, make_cluster
+from nrsdark_xr.cluster.versions import check_versions
+from nrsdark_xr.errors import NrsdarkError
+from nrsdark_xr.progress import Progress
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+LOCAL, THREADS = "local", "threads"
+_REMOTE_SCHEMES = ("tcp://", "tls://", "ws://", "wss://")
+_CONNECT_TIMEOUT = "10s"
+_WORKER_PRELOAD = "nrsdark_xr.cluster.worker"
+WAIT_FOR_WORKERS = 60.0
+"""Seconds until the first worker of a running scheduler must be there, unless a file says more."""
+
+
+class Cluster:
+    """A cluster that is connected to, or started, when its client is first asked for.
+
+    So a run that finds everything up to date starts none. To be used in a ``with`` block, at the
+    end of which what was started ends.
+
+    Parameters
+    ----------
+    cluster : str
+        As `connect` takes it.
+    workers : int, optional
+        Workers of a cluster on this machine; one per core unless given.
+    progress : Progress
+        Where the address of the dashboard is said.
+    """
+
+    def __init__(self, cluster: str, *, workers: int | None, progress: Progress) -> None:
+        self._cluster = cluster
+        self._workers = workers
+        self._progress = progress
+        self._open = ExitStack()
+        self._client: Client | None = None
+
+    @property
+    def client(self) -> Client:
+        """The client."""
+        if self._client is None:
+            connection = connect(self._cluster, workers=self._workers)
+            self._client = self._open.enter_context(connection)
+            self._progress.say(f"Dask dashboard: {self._client.dashboard_link}")
+        return self._client
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._open.close()
+
+
+@contextmanager
+def connect(cluster: str = LOCAL, *, workers: int | None = None) -> Iterator[Client]:
+    """Connect to a cluster, or start one on this machine, for the length of a ``with`` block.
+
+    Scheduler, workers and dashboard of a cluster started here listen on localhost only.
+
+    Parameters
+    ----------
+    cluster : str
+        "local": one process per core; "threads": all in this process; the address of a scheduler,
+        ``tcp://host:port``; or a YAML file (`ClusterFile`).
+    workers : int, optional
+        Workers of a cluster that is started; by default what the file says, or one per core of this
+        machine.
+
+    Yields
+    ------
+    distributed.Client
+
+    Raises
+    ------
+    NrsdarkError
+        If `cluster` is none of these, its file is wrong, its provider is not installed, no
+        scheduler or worker answers, or workers run other software than this process.
+    """
+    if cluster in (LOCAL, THREADS):
+        opened: AbstractContextManager[Client] = _start(cluster, workers, {})
+    elif cluster.startswith(_REMOTE_SCHEMES):
+        opened = _join({"address": cluster}, wait=WAIT_FOR_WORKERS)
+    elif cluster.endswith(SUFFIXES):
+        opened = _open_file(ClusterFile.load(cluster), workers=workers, source=cluster)
+    else:
+        raise NrsdarkError(
+            f"unknown cluster {cluster!r}",
+            remedy=f"give {LOCAL!r}, {THREADS!r}, the address of a scheduler (tcp://host:port), "
+            "or a file such as those in cluster/",
+        )
+    with opened as client:
+        yield client
+
+
+def _open_file(
+    cluster: ClusterFile, *, workers: int | None, source: str
+) -> AbstractContextManager[Client]:
+    if cluster.kind == "address":
+        return _join(cluster.kwargs, wait=cluster.wait)
+    if cluster.kind == "local":
+        return _start(LOCAL, workers or cluster.workers, cluster.kwargs)
+    return _provide(cluster, workers=workers, source=source)
+
+
+@contextmanager
+def _start(kind: str, workers: int | None, options: Mapping[str, Any]) -> Iterator[Client]:
+    """Start a cluster here; `options` of `distributed.LocalCluster` beat ours."""
+    import dask
+    from distributed import Client, LocalCluster
+
+    _quieten_distributed()
+    processes = kind == LOCAL
+    n_workers = workers or len(os.sched_getaffinity(0))
+    own_preload = [_WORKER_PRELOAD] if processes else []
+    ours: dict[str, Any] = {
+        "n_workers": n_workers if processes else 1,
+        "threads_per_worker": 1 if processes else n_workers,
+        "processes": processes,
+        "protocol": "tcp://",  # that of threads, inproc://, would listen on all interfaces
+        "host": LOCALHOST,
+        "dashboard_address": f"{LOCALHOST}:0",
+        "preload": [*dask.config.get("distributed.worker.preload"), *own_preload],
+        # No limit: tasks are bounded, and a worker that is killed on suspicion helps nobody.
+        "memory_limit": 0,
+        "silence_logs": logging.getLogger("distributed").level,
+    }
+    with LocalCluster(**{**ours, **options}) as cluster, Client(cluster) as client:
+        yield client
+
+
+@contextmanager
+def _join(options: Mapping[str, str], *, wait: float) -> Iterator[Client]:
+    """Connect to a running scheduler whose workers are there, or come within `wait` seconds."""
+    from distributed import Client
+    from distributed.security import Security
+
+    _quieten_distributed()
+    address, tls = options["address"], {k: v for k, v in options.items() if k != "address"}
+    try:
+        security = Security(require_encryption=True, **tls) if tls else None
+        client = Client(address, timeout=_CONNECT_TIMEOUT, security=security)
+    except (OSError, TypeError) as error:  # TypeError: tls:// without its files
+        raise NrsdarkError(
+            "no scheduler answers" if isinstance(error, OSError) else " ".join(str(error).split()),
+            file=address,
+            remedy="start one with `dask scheduler`, or check its address and the TLS files",
+        ) from error
+    with client:
+        _check_workers(client, wait=wait, source=address)
+        yield client
+
+
+@contextmanager
+def _provide(cluster: ClusterFile, *, workers: int | None, source: str) -> Iterator[Client]:
+    """Have a provider start a cluster, and end it with the block."""
+    _quieten_distributed()
+    with (
+        make_cluster(cluster, workers=workers, source=source) as made,
+        made.get_client() as client,
+    ):
+        _check_workers(client, wait=cluster.wait, source=source)
+        yield client
+
+
+def _check_workers(client: Client, *, wait: float, source: str) -> None:
+    try:
+        client.wait_for_workers(1, timeout=wait)
+    except TimeoutError as error:
+        raise NrsdarkError(
+            f"the scheduler has got no worker within {wait:.0f} s",
+            file=source,
+            remedy="start some with `dask worker`, or see why the cluster gives none",
+        ) from error
+    check_versions(client, source=source)
+
+
+def _quieten_distributed() -> None:
+    """Silence Dask unless our own debugging messages are wanted: what fails, we tell ourselves.
+
+    Importing distributed sets the level of its loggers anew, so this comes after the import.
+    """
+    if not logging.getLogger("nrsdark_xr").isEnabledFor(logging.DEBUG):
+        logging.getLogger("distributed").setLevel(logging.CRITICAL)

@@ -1,0 +1,260 @@
+"""Clusters: by name, by address, by file; what is refused, and how."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+import yaml
+
+from nrsdark_xr.cluster import Cluster, ClusterFile, connect
+from nrsdark_xr.cluster import connection as connection_module
+from nrsdark_xr.cluster.providers import PROVIDERS, make_cluster
+from nrsdark_xr.cluster.versions import PACKAGES, check_versions
+from nrsdark_xr.errors import NrsdarkError
+from nrsdark_xr.progress import Progress
+
+FOLDER = Path(__file__).parents[1] / "cluster"
+FILES = sorted(FOLDER.glob("*.yaml"))
+
+
+@pytest.fixture
+def cluster_file(tmp_path):
+    def write(text: str) -> Path:
+        path = tmp_path / "cluster.yaml"
+        path.write_text(text)
+        return path
+
+    return write
+
+
+@pytest.fixture(scope="module")
+def scheduler(tmp_path_factory):
+    """The address of a scheduler with one worker, both processes of their own."""
+    file = tmp_path_factory.mktemp("scheduler") / "scheduler.json"
+    dask = [sys.executable, "-m", "dask"]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    own = [*dask, "scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard"]
+    with subprocess.Popen([*own, "--scheduler-file", str(file)], **quiet) as process:
+        try:
+            deadline = time.monotonic() + 120
+            while not file.exists() or not file.read_text().strip():
+                assert process.poll() is None
+                assert time.monotonic() < deadline
+                time.sleep(0.1)
+            address = yaml.safe_load(file.read_text())["address"]
+            one = [*dask, "worker", address, "--nworkers", "1", "--nthreads", "1", "--no-dashboard"]
+            with subprocess.Popen([*one, "--no-nanny"], **quiet) as worker:
+                try:
+                    yield address
+                finally:
+                    worker.terminate()
+        finally:
+            process.terminate()
+
+
+def listening_addresses() -> set[str]:
+    processes = [psutil.Process(), *psutil.Process().children(recursive=True)]
+    return {
+        connection.laddr.ip
+        for process in processes
+        for connection in process.net_connections(kind="tcp")
+        if connection.status == psutil.CONN_LISTEN
+    }
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_files_that_we_ship_are_valid(path):
+    cluster = ClusterFile.load(path)
+    assert cluster.kind == path.stem
+
+
+def test_every_kind_has_a_file_and_a_row_in_the_table():
+    kinds = {"local", "address", *PROVIDERS}
+    assert {path.stem for path in FILES} == kinds
+    readme = (FOLDER / "README.md").read_text()
+    assert all(f"`{kind}.yaml`" in readme for kind in kinds)
+
+
+def test_a_local_file_starts_workers_that_listen_on_localhost_only(cluster_file):
+    path = cluster_file("kind: local\nworkers: 1\n")
+    before = listening_addresses()
+    with connect(str(path)) as client:
+        assert len(client.scheduler_info()["workers"]) == 1
+        assert client.submit(sum, [1, 2]).result() == 3
+        assert listening_addresses() - before <= {"127.0.0.1"}
+
+
+def test_options_of_a_local_file_beat_ours_and_the_command_line_beats_workers(cluster_file):
+    path = cluster_file(
+        "kind: local\nworkers: 3\nkwargs: {processes: false, threads_per_worker: 2}\n"
+    )
+    with connect(str(path), workers=2) as client:
+        assert len(client.scheduler_info()["workers"]) == 2
+        assert set(client.run(os.getpid).values()) == {os.getpid()}
+
+
+def test_a_running_scheduler_is_joined_by_address_and_by_file(scheduler, cluster_file):
+    path = cluster_file(f"kind: address\nkwargs: {{address: '{scheduler}'}}\n")
+    for name in (scheduler, str(path)):
+        with connect(name) as client:
+            assert client.submit(sum, [1, 2]).result() == 3
+
+
+def test_a_cluster_starts_nothing_before_it_is_asked(cluster_file):
+    with Cluster(str(cluster_file("kind: nonsense")), workers=None, progress=Progress()):
+        pass
+
+
+def test_an_address_without_scheduler_is_refused(monkeypatch):
+    monkeypatch.setattr(connection_module, "_CONNECT_TIMEOUT", "1s")
+    with pytest.raises(NrsdarkError, match=r"tcp://127\.0\.0\.1:9: no scheduler answers; start"):
+        connect("tcp://127.0.0.1:9").__enter__()
+
+
+def test_a_scheduler_without_workers_is_refused(cluster_file):
+    from distributed import LocalCluster
+
+    with LocalCluster(n_workers=0, host="127.0.0.1", dashboard_address="127.0.0.1:0") as empty:
+        address = empty.scheduler_address
+        path = cluster_file(f"kind: address\nwait: 0.5\nkwargs: {{address: '{address}'}}\n")
+        with pytest.raises(NrsdarkError, match="has got no worker within 0 s; start some"):
+            connect(str(path)).__enter__()
+
+
+@pytest.mark.parametrize("kind", PROVIDERS)
+def test_a_missing_provider_is_named_with_its_extra(kind, monkeypatch):
+    provider = PROVIDERS[kind]
+    monkeypatch.setitem(sys.modules, provider.module, None)
+    with pytest.raises(NrsdarkError) as caught:
+        make_cluster(ClusterFile(kind=kind), workers=1, source="cluster.yaml")
+    line = str(caught.value)
+    assert "\n" not in line
+    assert line.startswith("cluster.yaml: ")
+    assert provider.package in line
+    assert line.endswith(f"pip install 'nrsdark_xr[{provider.extra}]'")
+
+
+class FakeProvider:
+    def __init__(self, **options):
+        self.options = options
+        self.scaled = None
+        if options.get("cores") == 0:
+            raise ValueError("cores must be\npositive")
+
+    def scale(self, n):
+        self.scaled = n
+
+
+@pytest.fixture
+def fake_slurm(monkeypatch):
+    module = type(sys)("dask_jobqueue")
+    module.SLURMCluster = FakeProvider
+    monkeypatch.setitem(sys.modules, "dask_jobqueue", module)
+
+
+def test_a_batch_scheduler_listens_on_localhost_unless_told_otherwise(fake_slurm):
+    plain = make_cluster(ClusterFile(kind="slurm", workers=4), workers=None, source="c.yaml")
+    assert plain.scaled == 4
+    assert plain.options["scheduler_options"] == {
+        "host": "127.0.0.1",
+        "dashboard_address": "127.0.0.1:0",
+    }
+    told = ClusterFile(kind="slurm", kwargs={"interface": "ib0", "cores": 1})
+    made = make_cluster(told, workers=7, source="c.yaml")
+    assert made.scaled == 7
+    assert made.options["interface"] == "ib0"
+    assert "host" not in made.options["scheduler_options"]
+
+
+def test_what_a_provider_refuses_is_told_in_one_line(fake_slurm):
+    bad = ClusterFile(kind="slurm", kwargs={"cores": 0})
+    with pytest.raises(
+        NrsdarkError, match=r"^c\.yaml: SLURMCluster of dask-jobqueue refuses: .*"
+    ) as caught:
+        make_cluster(bad, workers=None, source="c.yaml")
+    assert "ValueError: cores must be positive; correct" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("kind: slurn\n", "kind: input should be 'local'"),
+        ("kwargs: {}\n", "the key 'kind' is missing"),
+        ("kind: local\nkwarg: {}\n", "unknown key 'kwarg'; did you mean 'kwargs'"),
+        ("kind: local\nworkers: 0\n", "workers: input should be greater than or equal to 1"),
+        ("kind: address\n", "in kwargs, the key 'address' is missing"),
+        (
+            "kind: address\nkwargs: {address: 'tls://a:1', tls_ca: ca.pem}\n",
+            "in kwargs, unknown key 'tls_ca'; did you mean 'tls_ca_file'",
+        ),
+        ("kind: address\nkwargs: {address: 'host:1'}\n", "in kwargs, address: string should match"),
+        ("- local\n", "holds no mapping"),
+        ("kind: [\n", "not valid YAML in line 2"),
+    ],
+)
+def test_a_wrong_file_is_refused_in_one_line(cluster_file, text, message):
+    path = cluster_file(text)
+    with pytest.raises(NrsdarkError) as caught:
+        connect(str(path)).__enter__()
+    assert message in str(caught.value)
+    assert str(path) in str(caught.value)
+
+
+def test_a_missing_file_says_where_examples_are(tmp_path):
+    with pytest.raises(NrsdarkError, match=r"no such file; the folder cluster/ has one"):
+        connect(str(tmp_path / "none.yaml")).__enter__()
+
+
+def test_tls_files_count_from_the_folder_of_the_file(cluster_file, tmp_path):
+    path = cluster_file(
+        "kind: address\n"
+        "kwargs: {address: 'tls://h:1', tls_ca_file: ca.pem, tls_client_key: /k.pem}\n"
+    )
+    assert ClusterFile.load(path).kwargs == {
+        "address": "tls://h:1",
+        "tls_ca_file": str(tmp_path / "ca.pem"),
+        "tls_client_key": "/k.pem",
+    }
+
+
+def test_a_manifest_of_the_operator_is_taken_as_it_is(cluster_file):
+    manifest = {
+        "apiVersion": "kubernetes.dask.org/v1",
+        "kind": "DaskCluster",
+        "metadata": {"name": "darks", "namespace": "nirspec"},
+        "spec": {},
+    }
+    cluster = ClusterFile.load(cluster_file(yaml.safe_dump(manifest)))
+    assert cluster.kind == "kubernetes"
+    assert cluster.kwargs == {"custom_cluster_spec": manifest, "namespace": "nirspec"}
+
+
+class FakeClient:
+    """Reports versions as `distributed.Client.get_versions` does."""
+
+    def __init__(self, **differing):
+        own = {"python": "3.11.4.final.0", **dict.fromkeys(PACKAGES, "1.0")}
+        self.reports = {
+            "client": {"packages": own},
+            "workers": {"tcp://w:1": {"packages": {**own, **differing}}},
+        }
+
+    def get_versions(self, packages):
+        assert tuple(packages) == PACKAGES
+        return self.reports
+
+
+def test_workers_of_other_software_are_refused():
+    check_versions(FakeClient(python="3.11.9.final.0", toolz="0.1"), source="c")
+    with pytest.raises(NrsdarkError) as caught:
+        check_versions(FakeClient(numpy="0.9", zarr=None, python="3.12.1.final.0"), source="c")
+    assert str(caught.value) == (
+        "c: the worker at tcp://w:1 has python 3.12 instead of 3.11, numpy 0.9 instead of 1.0, "
+        "zarr missing instead of 1.0; start the workers in the environment of this command"
+    )
