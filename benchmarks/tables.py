@@ -38,7 +38,8 @@ def print_both(
 
 def print_columns(strength: str, columns: dict[str, Sequence[Share]]) -> None:
     """Print how many of several populations were found."""
-    headings = (cell for name in columns for cell in (f"n {name}".strip(), f"found {name}".strip()))
+    suffixes = [f", {name}" if name else "" for name in columns]
+    headings = (f"{kind}{suffix}" for suffix in suffixes for kind in ("n", "found"))
     rows = (
         (interval(row[0]), *(cell for share in row for cell in (str(share.n), percent(share))))
         for row in zip(*columns.values(), strict=True)
@@ -61,9 +62,13 @@ def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 
 
 def interval(share: Share) -> str:
-    if share.high == inf:
-        return f"from {share.low:g}"
-    return f"to {share.high:g}" if share.low == -inf else f"{share.low:g} to {share.high:g}"
+    return bounds(share.low, share.high)
+
+
+def bounds(low: float, high: float) -> str:
+    if high == inf:
+        return f"from {low:g}"
+    return f"to {high:g}" if low == -inf else f"{low:g} to {high:g}"
 
 
 def percent(share: Share) -> str:

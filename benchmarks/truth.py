@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 from tables import (
+    bounds,
     interval,
     percent,
     print_both,
@@ -111,6 +112,13 @@ def rc_tables(case: Case) -> None:
     ramps = case.found("rc_count") / case.n_files
     print_shares("share of ramps", "RC", purity(found, rc, ramps, (0.5, 0.75, 0.95, 1.01)))
     print_kinds("Wrongly found", found & ~rc, case, without="RC")
+    dq = case.product("dark", "DQ")
+    saved = {
+        "DO_NOT_USE all the same": (dq & DQ.DO_NOT_USE) != 0,
+        "HOT": (case.product("mask", "DQ") & DQ.HOT) != 0,
+        "UNRELIABLE_DARK": (dq & DQ.UNRELIABLE_DARK) != 0,
+    }
+    print_counts("Missed", attribute(rc & ~found, saved, other="without a flag"))
     count = case.average["average_count"].values[:, rc & found]
     print(
         "\nGroups of their average ramp that have a survivor, quartiles: "
@@ -153,8 +161,8 @@ def telegraph_tables(case: Case) -> None:
     for low, high in pairwise(STEPS):
         chosen = telegraph & (height >= low) & (height < high)
         shares = completeness(found, chosen, cycles, CYCLES)
-        rows.append((f"{low:g} to {high:g}", *(f"{percent(s)} of {s.n}" for s in shares)))
-    headings = [f"{low:g} to {high:g} cycles" for low, high in pairwise(CYCLES)]
+        rows.append((bounds(low, high), *(f"{percent(s)} of {s.n}" for s in shares)))
+    headings = [f"{bounds(*pair)} cycles" for pair in pairwise(CYCLES)]
     print_table(("height / noise", *headings), rows)
     jumps = case.ramps["negative_jumps"].values[:, case.science]
     limits = jumps.mean(axis=1) + case.config.average.rtn.sigma * jumps.std(axis=1)
@@ -191,7 +199,7 @@ def cosmic_ray_tables(case: Case) -> None:
     charge = hits["cosmic_ray_charge"].values / (case.map("gain") * case.pair_noise)
     first, at_hit, size = flags_of_files(case, group)
     snowballs = np.stack([snowball_region(each) for each in group])
-    beside = case.quiet & case.kinds["next to hot or RC"]
+    beside = case.quiet & (case.kinds["next to hot"] | case.kinds["next to RC"])
     everywhere = case.quiet & ~beside & ~snowballs
     print(
         f"\nLeft out: {np.mean(snowballs):.1%} of all ramps for snowballs, and those of the pixels "

@@ -72,13 +72,13 @@ class Case:
 
     @cached_property
     def kinds(self) -> dict[str, np.ndarray]:
-        unusual = self.map("hot") | self.map("rc")
         return {
             "hot": self.map("hot"),
             "RC": self.map("rc"),
             "telegraph": self.map("rtn"),
             "dead": self.map("dead"),
-            "next to hot or RC": has_neighbour(unusual),
+            "next to RC": has_neighbour(self.map("rc")),
+            "next to hot": has_neighbour(self.map("hot")),
             "warm": self.map("dark_rate") > 0.05,
         }
 
