@@ -33,6 +33,7 @@ from nrsdark_xr.steps.fingerprints import digest, file_digest
 from nrsdark_xr.steps.provenance import parameters, versions
 from nrsdark_xr.steps.session import Session
 from nrsdark_xr.store import open_ramps
+from nrsdark_xr.store.location import writing
 
 STEP = "analyze"
 
@@ -54,9 +55,11 @@ def run(session: Session) -> None:
         return
     with session.progress.stage("report", total_bytes=0, total_items=2, item="pages") as stage:
         content = _gather(session)
-        write_summary(summary, _summary(content))
+        with writing(str(summary)):
+            write_summary(summary, _summary(content))
         stage.advance(items=1)
-        write_report(report, content)
+        with writing(str(report)):
+            write_report(report, content)
         stage.advance(items=1)
     session.record("report", fingerprint, [report, summary])
 

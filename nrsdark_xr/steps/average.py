@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+
 import xarray as xr
 
 from nrsdark_xr.detector import reference_pixels
@@ -17,6 +20,7 @@ from nrsdark_xr.steps.fingerprints import digest
 from nrsdark_xr.steps.session import Session
 from nrsdark_xr.steps.tasks import gather
 from nrsdark_xr.store import open_ramps
+from nrsdark_xr.store.location import writing
 
 STEP = "average"
 
@@ -40,24 +44,34 @@ def run(session: Session) -> None:
         return
 
     ramps = open_ramps(session.store.url, names=session.row_names)
-    compute_to_zarr(
-        average_ramp(ramps, parameters=config.average),
-        str(product),
-        client=session.client,
-        progress=session.progress,
-        title=STEP,
-        n_bytes=ramps["ramp"].nbytes + ramps["groupdq"].nbytes,
-    )
-    _flag(session, ramps).to_zarr(product, mode="a", consolidated=False)
+    unfinished = product.with_name(f".{product.name}.part")
+    with writing(str(product)):
+        compute_to_zarr(
+            average_ramp(ramps, parameters=config.average),
+            str(unfinished),
+            client=session.client,
+            progress=session.progress,
+            title=STEP,
+            n_bytes=ramps["ramp"].nbytes + ramps["groupdq"].nbytes,
+        )
+        flags = _flag(session, ramps, _open(unfinished))
+        flags.to_zarr(unfinished, mode="a", consolidated=False)
+        if product.exists():
+            shutil.rmtree(product)
+        unfinished.rename(product)
     session.record(STEP, fingerprint, [product])
 
 
 def open_average(session: Session) -> xr.Dataset:
     """Open the product of this step lazily."""
-    return xr.open_zarr(session.config.product("average.zarr"), consolidated=False)
+    return _open(session.config.product("average.zarr"))
 
 
-def _flag(session: Session, ramps: xr.Dataset) -> xr.Dataset:
+def _open(path: Path) -> xr.Dataset:
+    return xr.open_zarr(path, consolidated=False)
+
+
+def _flag(session: Session, ramps: xr.Dataset, average: xr.Dataset) -> xr.Dataset:
     """Find RC, RTN and bad reference pixels, and the flags that all inputs share."""
     parameters, first = session.config.average, session.exposures[0]
     border = reference_pixels(
@@ -66,9 +80,7 @@ def _flag(session: Session, ramps: xr.Dataset) -> xr.Dataset:
     finders = (
         lambda: flag_rc(ramps, parameters=parameters.rc),
         lambda: flag_rtn(ramps, parameters=parameters.rtn),
-        lambda: flag_bad_reference_pixels(
-            open_average(session), border, parameters=parameters.bad_reference
-        ),
+        lambda: flag_bad_reference_pixels(average, border, parameters=parameters.bad_reference),
         lambda: common_flags(ramps),
     )
     n_bytes = ramps["pixeldq"].nbytes

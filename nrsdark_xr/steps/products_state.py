@@ -13,6 +13,7 @@ from typing import Any
 
 from nrsdark_xr.analysis.summary import write_whole
 from nrsdark_xr.steps.fingerprints import Fingerprint
+from nrsdark_xr.store.location import writing
 
 
 @dataclass(frozen=True)
@@ -64,8 +65,17 @@ class ProductsState:
     def record(self, product: str, fingerprint: Fingerprint, files: Sequence[Path]) -> None:
         """Note that a product is complete."""
         sizes = {path.name: _size(path) for path in files}
-        content = self._read() | {product: {"fingerprint": fingerprint, "sizes": sizes}}
-        write_whole(self.path, json.dumps(content, indent=2, sort_keys=True).encode())
+        self._write(self._read() | {product: {"fingerprint": fingerprint, "sizes": sizes}})
+
+    def forget(self, product: str) -> None:
+        """Note that a product is about to be made anew, so its files may be of either making."""
+        content = self._read()
+        if content.pop(product, None) is not None:
+            self._write(content)
+
+    def _write(self, content: dict[str, Any]) -> None:
+        with writing(str(self.path)):
+            write_whole(self.path, json.dumps(content, indent=2, sort_keys=True).encode())
 
     def _read(self) -> dict[str, Any]:
         """Read the record; one that is damaged counts as absent, so products are made again."""

@@ -135,12 +135,16 @@ class Session:
         )
 
     def is_current(self, product: str, fingerprint: Fingerprint, files: Sequence[Path]) -> bool:
-        """Whether a product is there and was made from just this; says so, or why not."""
+        """Whether a product is there and was made from just this; says so, or why not.
+
+        One that is not counts as absent until `record`.
+        """
         reasons = self.state.reasons(product, fingerprint, files)
         if not reasons:
             self.progress.say(f"{product}: up to date")
         elif self.state.fingerprint(product) is not None:
             self.progress.say(f"{product}: made again, since {', '.join(reasons)}")
+            self.state.forget(product)
         return not reasons
 
     def record(self, product: str, fingerprint: Fingerprint, files: Sequence[Path]) -> None:
