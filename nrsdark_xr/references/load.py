@@ -136,9 +136,11 @@ def _check_length(hdus: Any, url: str) -> None:
     size = info["file"].size
     missing = info["datLoc"] + last.size - size
     if missing > 0:
-        raise NrsdarkError(
-            f"is truncated: its last {missing} bytes are missing", file=url, remedy=_CRDS
-        )
+        what = f"is truncated: its last {missing} bytes are missing"
+        raise NrsdarkError(what, file=url, remedy=_CRDS)
+    if size > info["datLoc"] + info["datSpan"]:  # astropy stops at a header that it cannot read
+        what = "is truncated or damaged within a header"
+        raise NrsdarkError(what, file=url, remedy=_CRDS)
 
 
 def _check_kind(header: Any, kind: str, exposure: Exposure, url: str) -> None:
