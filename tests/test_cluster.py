@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -258,3 +260,36 @@ def test_workers_of_other_software_are_refused():
         "c: the worker at tcp://w:1 has python 3.12 instead of 3.11, numpy 0.9 instead of 1.0, "
         "zarr missing instead of 1.0; start the workers in the environment of this command"
     )
+
+
+def test_threads_listen_on_localhost_only():
+    with connect("threads", workers=3) as client:
+        assert client.submit(os.getpid).result() == os.getpid()
+        assert sum(client.nthreads().values()) == 3
+        assert client.dashboard_link.startswith("http://127.0.0.1:")
+        connections = psutil.Process().net_connections(kind="inet")
+    listening = {entry.laddr.ip for entry in connections if entry.status == psutil.CONN_LISTEN}
+    assert listening == {"127.0.0.1"}
+
+
+def test_workers_leave_ctrl_c_to_the_client():
+    with connect("local", workers=1) as client:
+        worker = client.submit(os.getpid).result()
+        assert worker != os.getpid()
+        assert client.submit(signal.getsignal, signal.SIGINT).result() == signal.SIG_IGN
+    assert signal.getsignal(signal.SIGINT) != signal.SIG_IGN
+    assert not psutil.pid_exists(worker)
+
+
+@pytest.mark.parametrize(("ours", "library"), [("WARNING", "CRITICAL"), ("DEBUG", "INFO")])
+def test_dask_is_silent_unless_we_debug(ours, library):
+    loggers = [logging.getLogger(name) for name in ("nrsdark_xr", "distributed")]
+    before = [logger.level for logger in loggers]
+    try:
+        loggers[0].setLevel(ours)
+        loggers[1].setLevel("INFO")
+        connection_module._quieten_distributed()
+        assert logging.getLevelName(loggers[1].level) == library
+    finally:
+        for logger, level in zip(loggers, before, strict=True):
+            logger.setLevel(level)
