@@ -102,16 +102,30 @@ def science_pixels(ds: xr.Dataset, y: Hashable = "y") -> xr.DataArray:
     -------
     DataArray of bool, dims (y, x)
     """
-    if y not in ds.coords or "x" not in ds.coords:
+    return (inside_border(ds, y) & inside_border(ds, "x")).transpose(y, "x")
+
+
+def inside_border(ds: xr.Dataset, axis: Hashable) -> xr.DataArray:
+    """Which rows or columns do not belong to the detector's frame of reference pixels.
+
+    Parameters
+    ----------
+    ds : Dataset
+        With the coordinate `axis`, in detector pixels.
+    axis : hashable
+        Name of the coordinate.
+
+    Returns
+    -------
+    DataArray of bool, dims (axis,)
+    """
+    if axis not in ds.coords:
         raise NrsdarkError(
-            f"the dataset has no detector coordinates {y} and x, so reference pixels are unknown",
-            remedy="pass `science`",
+            f"the dataset has no detector coordinate {axis}, so reference pixels are unknown",
+            remedy="open a ramp store with open_ramps",
         )
-    inside = [
-        (ds.coords[name] > REFERENCE_BORDER) & (ds.coords[name] <= DETECTOR_SIZE - REFERENCE_BORDER)
-        for name in (y, "x")
-    ]
-    return (inside[0] & inside[1]).transpose(y, "x")
+    pixel = ds.coords[axis]
+    return (pixel > REFERENCE_BORDER) & (pixel <= DETECTOR_SIZE - REFERENCE_BORDER)
 
 
 def whole_frame(array: xr.DataArray, *dims: Hashable) -> xr.DataArray:

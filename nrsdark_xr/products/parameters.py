@@ -76,6 +76,11 @@ class AverageParameters(Parameters):
 
     clip: ClipParameters = ClipParameters()
     """Clipping over exposures."""
+    cut_reference_pixels: bool = False
+    """Mask groups after a jump in reference pixels, too.
+
+    They see no particles: their jumps are those of bad ones and of what lies next to these. Cut
+    short, the good neighbours of a bad reference pixel look bad themselves (`docs/truth.md`)."""
     rc: RCParameters = RCParameters()
     """RC pixels."""
     rtn: RTNParameters = RTNParameters()

@@ -20,6 +20,7 @@ from nrsdark_xr.products.labelled import (
     accepted_files,
     described,
     described_flags,
+    inside_border,
     science_pixels,
     warn_if_few,
     whole_frame,
@@ -94,7 +95,8 @@ def average_ramp(ds: xr.Dataset, *, parameters: AverageParameters | None = None)
     Parameters
     ----------
     ds : Dataset
-        With `ramp` (DN) and `groupdq` (file, group, y, x), and `good_groups` (file, y, x).
+        With `ramp` (DN) and `groupdq` (file, group, y, x), and `good_groups` (file, y, x);
+        coordinates `y` and `x` in detector pixels.
     parameters : AverageParameters, optional
 
     Returns
@@ -118,6 +120,8 @@ def average_ramp(ds: xr.Dataset, *, parameters: AverageParameters | None = None)
         files["groupdq"].transpose("file", "group", ...),
         files["good_groups"].transpose("file", ...),
         xr.Variable("group", np.arange(files.sizes["group"])),
+        inside_border(files, "y").variable,
+        inside_border(files, "x").variable,
         outputs={
             "average": np.float32,
             "average_std": np.float32,
@@ -125,7 +129,7 @@ def average_ramp(ds: xr.Dataset, *, parameters: AverageParameters | None = None)
             "groupdq": np.uint8,
         },
         reduce=("file",),
-        kwargs={"parameters": parameters},
+        kwargs={"parameters": parameters, "n_groups": files.sizes["group"]},
     )
     return xr.Dataset(
         {
@@ -228,11 +232,19 @@ def _average_block(
     groupdq: NDArray[np.uint8],
     good_groups: NDArray[np.uint16],
     group_index: NDArray[np.int64],
+    science_rows: NDArray[np.bool_],
+    science_columns: NDArray[np.bool_],
     parameters: AverageParameters,
+    n_groups: int,
 ) -> tuple[NDArray[Any], ...]:
+    limits = good_groups
+    if not parameters.cut_reference_pixels:
+        # A ramp without a single good group is bad for another reason than a jump.
+        cut = (science_rows[:, np.newaxis] & science_columns) | (good_groups == 0)
+        limits = np.where(cut, good_groups, np.uint16(n_groups))
     clipped = clipped_mean(
         ramp,
-        good_groups=good_groups,
+        good_groups=limits,
         first_group=int(group_index[0]),
         parameters=parameters.clip,
     )
