@@ -120,7 +120,8 @@ def test_cosmic_rays(scored):
     groupdq = scored.ramps.groupdq.values
     at_hit = np.stack([flagged_at(*each, bits=CUT) for each in zip(groupdq, group, strict=True)])
     seen = scored.quiet & (group > 1)
-    assert fraction(completeness(at_hit, seen, charge, [6, inf]), at_least=1000) > 0.99
+    # Stronger ones flag weaker neighbours, whatever the threshold: the bound is a narrow one.
+    assert fraction(completeness(at_hit, seen, charge, [6, 50]), at_least=1000) > 0.995
 
     first = np.stack([first_flagged(each, bits=CUT) for each in groupdq])
     ramp = scored.ramps.ramp.values
