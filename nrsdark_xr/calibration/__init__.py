@@ -7,8 +7,6 @@ from nrsdark_xr.calibration.bias import bias_groups
 from nrsdark_xr.calibration.dq_init import init_dq
 from nrsdark_xr.calibration.exposure import (
     CalibratedMaps,
-    RampBuffer,
-    RawSamples,
     calibrate_exposure,
     check_supported,
 )
@@ -19,6 +17,7 @@ from nrsdark_xr.calibration.linearity import (
     correct_linearity,
     usable_coefficients,
 )
+from nrsdark_xr.calibration.linearize import linearize_band, linearize_by_steps
 from nrsdark_xr.calibration.parameters import (
     CalibrationParameters,
     JumpParameters,
@@ -27,6 +26,7 @@ from nrsdark_xr.calibration.parameters import (
     SaturationParameters,
     SnowballParameters,
 )
+from nrsdark_xr.calibration.protocols import RampBuffer, RawSamples
 from nrsdark_xr.calibration.ramp_fit import Rates, fit_ramps
 from nrsdark_xr.calibration.refpix import (
     ReferencePixels,
@@ -65,6 +65,8 @@ __all__ = [
     "flag_snowballs",
     "good_groups",
     "init_dq",
+    "linearize_band",
+    "linearize_by_steps",
     "scale_groups",
     "subtract_bias",
     "usable_coefficients",

@@ -57,6 +57,7 @@ def fit_ramps(
     pixeldq: NDArray[Any],
     gain: NDArray[Any],
     noise: NDArray[Any],
+    first_row: int,
     constants: Constants,
     rate: NDArray[Any],
     rate_err: NDArray[Any],
@@ -68,13 +69,16 @@ def fit_ramps(
 
     Parameters
     ----------
-    ramp, groupdq : ndarray, shape (integration, group, y, x)
+    ramp, groupdq : ndarray, shape (integration, group, row, x)
     pixeldq, gain, noise : ndarray, shape (y, x)
         `noise` is that of one group [e-].
+    first_row : int
+        Row of `ramp` and `groupdq` that belongs to y = 0.
     constants : Constants
     rate, rate_err, dq, var_poisson, var_rnoise : ndarray, shape (integration, y, x)
     """
-    n_integrations, n_groups, n_rows, n_columns = ramp.shape
+    n_integrations, n_groups, _, n_columns = ramp.shape
+    n_rows = pixeldq.shape[0]
     sums = np.empty((n_integrations, 2, _TILE))
     ends = np.empty((n_integrations, 2, _TILE))
     seen = np.empty((n_integrations, _TILE), np.uint8)
@@ -86,6 +90,7 @@ def fit_ramps(
     data = np.empty(n_groups)
     flags = np.empty(n_groups, np.uint8)
     for y in range(n_rows):
+        row = first_row + y
         for start in range(0, n_columns, _TILE):
             size = min(_TILE, n_columns - start)
             for p in range(size):
@@ -93,8 +98,8 @@ def fit_ramps(
                 median_rates[p] = 0.0
             for i in range(n_integrations):
                 _read_tile(
-                    ramp[i, :, y, start : start + size],
-                    groupdq[i, :, y, start : start + size],
+                    ramp[i, :, row, start : start + size],
+                    groupdq[i, :, row, start : start + size],
                     sums[i],
                     ends[i],
                     seen[i],
@@ -105,8 +110,8 @@ def fit_ramps(
                     column_medians(differences, size, scale, medians)
                 for p in range(size):
                     median_rates[p] += _median_rate(
-                        ramp[i, :, y, start + p],
-                        groupdq[i, :, y, start + p],
+                        ramp[i, :, row, start + p],
+                        groupdq[i, :, row, start + p],
                         medians[p],
                         good[i, p],
                         constants,
@@ -142,8 +147,8 @@ def fit_ramps(
                         )
                     else:
                         for g in range(n_groups):
-                            flags[g] = groupdq[i, g, y, x]
-                            data[g] = np.nan if flags[g] & _SATURATED else ramp[i, g, y, x]
+                            flags[g] = groupdq[i, g, row, x]
+                            data[g] = np.nan if flags[g] & _SATURATED else ramp[i, g, row, x]
                         if constants.suppress_one_group and good[i, p] == 1:
                             for g in range(n_groups):
                                 flags[g] |= _DO_NOT_USE

@@ -6,9 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nrsdark_xr.calibration import refpix
-from nrsdark_xr.calibration.exposure import RawSamples, check_supported
+from nrsdark_xr.calibration.exposure import check_supported
 from nrsdark_xr.calibration.group_scale import scale_groups
 from nrsdark_xr.calibration.parameters import CalibrationParameters
+from nrsdark_xr.calibration.protocols import RawSamples
 from nrsdark_xr.errors import NrsdarkError
 from nrsdark_xr.exposures import Exposure
 from nrsdark_xr.references import References

@@ -2,71 +2,36 @@
 
 Steps in the order of ``calwebb_detector1``: group_scale, dq_init, saturation, superbias, refpix,
 linearity, jump with snowballs, ramp_fit. A first look at every group gives the reference-pixel
-signal; then each band of rows goes from raw to linearized ramp with its jumps, cut with as many
-more rows as its flags depend on; then, snowballs found on whole frames, the ramps are read back and
-fitted.
+signal; then each band of rows goes from raw to linearized ramp, jumps and rate, cut with as many
+more rows as its flags depend on. Snowballs are found last, on whole frames; ramps that they touch
+are read back and fitted again.
+
+Bands are independent of each other: each is worked on by one thread, several at a time, and no
+value depends on how many.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nrsdark_xr.calibration import refpix
-from nrsdark_xr.calibration.dq_init import init_dq
-from nrsdark_xr.calibration.group_scale import scale_groups
-from nrsdark_xr.calibration.jump import find_jumps, flag_bad_gain, good_groups
-from nrsdark_xr.calibration.linearity import (
-    correct_averaged_linearity,
-    correct_linearity,
-    usable_coefficients,
-)
-from nrsdark_xr.calibration.parameters import (
-    CalibrationParameters,
-    RefpixParameters,
-    SnowballParameters,
-)
-from nrsdark_xr.calibration.ramp_fit import fit_ramps
-from nrsdark_xr.calibration.saturation import flag_saturation, halo_rows, usable_thresholds
+from nrsdark_xr.calibration.bands import MIN_GROUPS_FOR_JUMPS, BandCalibration, cut_rows
+from nrsdark_xr.calibration.jump import good_groups
+from nrsdark_xr.calibration.parameters import CalibrationParameters, SnowballParameters
+from nrsdark_xr.calibration.protocols import RampBuffer, RawSamples
+from nrsdark_xr.calibration.reference_signal import measure_reference_signal
+from nrsdark_xr.calibration.saturation import usable_thresholds
 from nrsdark_xr.calibration.snowballs import flag_snowballs
-from nrsdark_xr.calibration.superbias import subtract_bias
-from nrsdark_xr.detector import DETECTOR_SIZE, DQ, is_irs2
+from nrsdark_xr.detector import DETECTOR_SIZE, is_irs2
 from nrsdark_xr.errors import NrsdarkError
 from nrsdark_xr.exposures import Exposure
 from nrsdark_xr.references import References
 
 BAND_ROWS = 128
 """Rows calibrated at a time: whole chunks of the ramp store."""
-JUMP_HALO = 1
-"""Rows on each side of a band whose jumps flag its pixels."""
-MIN_GROUPS_FOR_JUMPS = 3
-"""``JumpStep`` leaves shorter ramps alone."""
-
-
-Linearize = Callable[[NDArray[np.float32], NDArray[np.uint8]], NDArray[np.float32]]
-"""Data and group DQ of a band to its linearized data."""
-
-
-class RawSamples(Protocol):
-    """Where raw samples come from."""
-
-    def read(self, integration: int, groups: slice, rows: slice) -> NDArray[np.uint16]:
-        """Return samples of shape (group, row, x)."""
-
-
-class RampBuffer(Protocol):
-    """Where the ramp of one integration is kept."""
-
-    def write(self, rows: slice, ramp: NDArray[np.float32]) -> None:
-        """Keep rows of a ramp, shape (group, row, x)."""
-
-    def read(self, rows: slice) -> NDArray[np.float32]:
-        """Return rows written before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +68,7 @@ def calibrate_exposure(
     ramps: Sequence[RampBuffer],
     *,
     band_rows: int = BAND_ROWS,
+    threads: int = 1,
 ) -> list[CalibratedMaps]:
     """Calibrate all integrations of an exposure, as the stock pipeline does.
 
@@ -118,10 +84,14 @@ def calibrate_exposure(
         With the mask as it shall be used (`nrsdark_xr.references.clear_hot`). Without a superbias
         none is subtracted.
     parameters : CalibrationParameters
-    ramps : sequence of object with ``write(rows, ramp)`` and ``read(rows)``
-        Takes the linearized ramp of each integration by bands of rows, and gives them back.
+    ramps : sequence of object with ``write(rows, ramp)`` and ``read(rows, columns)``
+        Takes the linearized ramp of each integration by bands of rows, and gives parts of them
+        back.
     band_rows : int, optional
         Rows calibrated at a time. Results do not depend on it.
+    threads : int, optional
+        Bands worked on at once; one more may be waiting for its samples or being written. Results
+        do not depend on it, memory does: a band of a ramp, its flags and its raw samples for each.
 
     Returns
     -------
@@ -143,23 +113,41 @@ def calibrate_exposure(
     check_supported(exposure)
     threshold, saturation_dq = usable_thresholds(references.saturation, references.saturation_dq)
     references = references.replace(saturation=threshold, saturation_dq=saturation_dq)
-    groupdq, pixeldq, negative_jumps = _calibrate_ramps(
-        raw, exposure, references, parameters, ramps, band_rows
+    pixeldq = _pixeldq_before_refpix(references)
+    signals, usable_groups = measure_reference_signal(
+        raw, exposure, references, pixeldq, parameters.refpix, threads=threads
     )
+    cube = (exposure.n_integrations, exposure.n_groups, exposure.ysize, exposure.xsize)
+    image = (cube[0], *cube[2:])
+    calibration = BandCalibration(
+        raw=raw,
+        exposure=exposure,
+        references=references,
+        parameters=parameters,
+        ramps=ramps,
+        signals=signals,
+        usable_groups=usable_groups,
+        groupdq=np.empty(cube, np.uint8),
+        pixeldq=pixeldq,
+        rate=np.empty(image, np.float32),
+        rate_err=np.empty(image, np.float32),
+        negative_jumps=np.zeros(image, np.uint16),
+    )
+    bands = list(cut_rows(exposure.ysize, band_rows))
+    calibration.calibrate(bands, threads=threads)
     if exposure.n_groups >= MIN_GROUPS_FOR_JUMPS:
-        pixeldq = flag_bad_gain(pixeldq, references.gain)
-        _flag_snowballs(groupdq, exposure, parameters.snowballs)
-    rate, rate_err = _fit(ramps, exposure, references, groupdq, pixeldq, parameters, band_rows)
+        touched = _flag_snowballs(calibration.groupdq, exposure, parameters.snowballs)
+        calibration.fit_again(bands, touched, threads=threads)
     return [
         CalibratedMaps(
             groupdq=flags,
             pixeldq=pixeldq,
-            rate=rate[integration],
-            rate_err=rate_err[integration],
+            rate=calibration.rate[integration],
+            rate_err=calibration.rate_err[integration],
             good_groups=good_groups(flags),
-            negative_jumps=negative_jumps[integration],
+            negative_jumps=calibration.negative_jumps[integration],
         )
-        for integration, flags in enumerate(groupdq)
+        for integration, flags in enumerate(calibration.groupdq)
     ]
 
 
@@ -186,45 +174,6 @@ def check_supported(exposure: Exposure) -> None:
         )
 
 
-def _calibrate_ramps(
-    raw: RawSamples,
-    exposure: Exposure,
-    references: References,
-    parameters: CalibrationParameters,
-    ramps: Sequence[RampBuffer],
-    band_rows: int,
-) -> tuple[NDArray[np.uint8], NDArray[np.uint32], NDArray[np.uint16]]:
-    """Write the ramps; give group DQ with two-point jumps, pixel DQ and negative jumps."""
-    pixeldq = _pixeldq_before_refpix(references)
-    signals, usable_groups = _look_at_groups(raw, exposure, references, pixeldq, parameters.refpix)
-    shape = (exposure.n_integrations, exposure.n_groups, exposure.ysize, exposure.xsize)
-    groupdq = np.empty(shape, dtype=np.uint8)
-    negative_jumps = np.zeros((shape[0], *shape[2:]), dtype=np.uint16)
-    for rows in _bands(exposure.ysize, band_rows):
-        around = _widen(rows, JUMP_HALO, exposure.ysize)
-        inner = _within(rows, around)
-        ramp, flags, linearity_dq = _linearize_band(
-            raw, exposure, around, references, signals, parameters
-        )
-        pixeldq[rows] |= linearity_dq[inner]
-        for integration, buffer in enumerate(ramps):
-            buffer.write(rows, ramp[integration, :, inner])
-        if exposure.n_groups >= MIN_GROUPS_FOR_JUMPS:
-            flags, negative = find_jumps(
-                ramp,
-                flags,
-                gain=references.gain[around],
-                readnoise=references.readnoise[around],
-                n_frames=exposure.n_frames,
-                parameters=parameters.jump,
-                usable_groups=usable_groups,
-            )
-            negative_jumps[:, rows] = negative[:, inner]
-        groupdq[:, :, rows] = flags[:, :, inner]
-        del ramp, flags  # before the next band takes as much
-    return groupdq, pixeldq, negative_jumps
-
-
 def _pixeldq_before_refpix(references: References) -> NDArray[np.uint32]:
     """PIXELDQ after dq_init, saturation and superbias."""
     pixeldq = references.mask | references.saturation_dq
@@ -233,170 +182,22 @@ def _pixeldq_before_refpix(references: References) -> NDArray[np.uint32]:
     return pixeldq
 
 
-def _look_at_groups(
-    raw: RawSamples,
-    exposure: Exposure,
-    references: References,
-    pixeldq: NDArray[np.uint32],
-    parameters: RefpixParameters,
-) -> tuple[list[refpix.ReferenceSignal], int]:
-    """Measure the reference signal of each integration, and count its usable groups.
-
-    The jump test asks in how many groups any sample is usable, that is forbidden neither by the
-    mask nor by the A/D floor; the number is that of the worst integration.
-    """
-    pixels = refpix.find_reference_pixels(
-        pixeldq,
-        detector=exposure.detector,
-        subarray=exposure.subarray,
-        ystart=exposure.ystart,
-        parameters=parameters,
-    )
-    allowed = (references.mask & np.uint32(DQ.DO_NOT_USE)) == 0
-    signals, usable_groups = [], []
-    for integration in range(exposure.n_integrations):
-        samples = np.empty((exposure.n_groups, len(pixels.positions)), dtype=np.float32)
-        usable = 0
-        for group in range(exposure.n_groups):
-            plane = raw.read(integration, slice(group, group + 1), slice(0, exposure.ysize))[0]
-            usable += bool(plane[allowed].any())
-            samples[group] = scale_groups(
-                plane.ravel()[pixels.positions],
-                n_frames=exposure.n_frames,
-                frame_divisor=exposure.frame_divisor,
-            )
-        if references.superbias is not None:
-            samples = subtract_bias(samples, references.superbias.ravel()[pixels.positions])
-        single = refpix.single_precision_groups(
-            pixels, n_groups=exposure.n_groups, first_integration=integration == 0
-        )
-        signals.append(
-            refpix.measure(samples, pixels, single_precision=single, parameters=parameters)
-        )
-        usable_groups.append(usable)
-    return signals, min(usable_groups)
-
-
-def _linearize_band(
-    raw: RawSamples,
-    exposure: Exposure,
-    rows: slice,
-    references: References,
-    signals: Sequence[refpix.ReferenceSignal],
-    parameters: CalibrationParameters,
-) -> tuple[NDArray[np.float32], NDArray[np.uint8], NDArray[np.uint32]]:
-    """Ramps and group DQ (integration, group, y, x) after linearity, and its pixel DQ (y, x)."""
-    halo = halo_rows(n_frames=exposure.n_frames, parameters=parameters.saturation)
-    around = _widen(rows, halo, exposure.ysize)
-    inner = _within(rows, around)
-    linearize, linearity_dq = _choose_linearity(exposure, references, rows)
-    shape = (len(signals), exposure.n_groups, rows.stop - rows.start, exposure.xsize)
-    ramp = np.empty(shape, dtype=np.float32)
-    groupdq = np.empty(shape, dtype=np.uint8)
-    for integration, signal in enumerate(signals):
-        data = scale_groups(
-            raw.read(integration, slice(0, exposure.n_groups), around),
-            n_frames=exposure.n_frames,
-            frame_divisor=exposure.frame_divisor,
-        )
-        _, flags = init_dq(references.mask[around], exposure.n_groups)
-        flags = flag_saturation(
-            data,
-            flags,
-            threshold=references.saturation[around],
-            dq=references.saturation_dq[around],
-            n_frames=exposure.n_frames,
-            bias=None if references.superbias is None else references.superbias[around],
-            parameters=parameters.saturation,
-        )[:, inner]
-        data = data[:, inner]
-        if references.superbias is not None:
-            data = subtract_bias(data, references.superbias[rows])
-        data = refpix.apply(data, signal, first_row=rows.start)
-        ramp[integration] = linearize(data, flags)
-        groupdq[integration] = flags
-    return ramp, groupdq, linearity_dq
-
-
-def _choose_linearity(
-    exposure: Exposure, references: References, rows: slice
-) -> tuple[Linearize, NDArray[np.uint32]]:
-    """Correction of a band, and the pixel DQ that comes with it."""
-    coefficients, dq = usable_coefficients(
-        references.linearity[:, rows], references.linearity_dq[rows]
-    )
-    if references.inverse_linearity is None or exposure.n_frames == 1:
-        return partial(correct_linearity, coefficients=coefficients), dq
-    inverse, inverse_dq = usable_coefficients(
-        references.inverse_linearity[:, rows], references.linearity_dq[rows]
-    )
-    averaged = partial(
-        correct_averaged_linearity,
-        coefficients=coefficients,
-        inverse_coefficients=inverse,
-        n_frames=exposure.n_frames,
-    )
-    return averaged, dq | inverse_dq
-
-
 def _flag_snowballs(
     groupdq: NDArray[np.uint8], exposure: Exposure, parameters: SnowballParameters
-) -> None:
-    """Flag the snowballs of each integration in `groupdq` itself, the largest array here."""
-    cores = None
+) -> NDArray[np.bool_]:
+    """Flag the snowballs of each integration in `groupdq` itself, the largest array here.
+
+    Returns where flags may have changed (integration, y, x).
+    """
+    touched, cores = [], None
     for flags in groupdq:
-        cores = flag_snowballs(
+        found = flag_snowballs(
             flags,
             parameters=parameters,
             group_time=exposure.group_time,
             previous_cores=cores,
             overwrite=True,
-        ).cores
-
-
-def _fit(
-    ramps: Sequence[RampBuffer],
-    exposure: Exposure,
-    references: References,
-    groupdq: NDArray[np.uint8],
-    pixeldq: NDArray[np.uint32],
-    parameters: CalibrationParameters,
-    band_rows: int,
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Rate and its error (integration, y, x), NaN where DO_NOT_USE."""
-    shape = (exposure.n_integrations, *pixeldq.shape)
-    rate, rate_err = np.empty(shape, dtype=np.float32), np.empty(shape, dtype=np.float32)
-    for integration, buffer in enumerate(ramps):
-        for rows in _bands(exposure.ysize, band_rows):
-            fit = fit_ramps(
-                buffer.read(rows),
-                groupdq[integration, :, rows],
-                pixeldq[rows],
-                gain=references.gain[rows],
-                readnoise=references.readnoise[rows],
-                frame_time=exposure.frame_time,
-                group_time=exposure.group_time,
-                group_gap=exposure.group_gap,
-                n_frames=exposure.n_frames,
-                parameters=parameters.ramp_fit,
-            )
-            unusable = (fit.dq & np.uint32(DQ.DO_NOT_USE)) != 0
-            rate[integration, rows] = np.where(unusable, np.nan, fit.rate)
-            rate_err[integration, rows] = np.where(unusable, np.nan, fit.rate_err)
-    return rate, rate_err
-
-
-def _bands(n_rows: int, band_rows: int) -> Iterator[slice]:
-    """Cut `n_rows` into bands."""
-    for start in range(0, n_rows, band_rows):
-        yield slice(start, min(start + band_rows, n_rows))
-
-
-def _widen(rows: slice, halo: int, n_rows: int) -> slice:
-    """`rows` and up to `halo` more on each side."""
-    return slice(max(0, rows.start - halo), min(n_rows, rows.stop + halo))
-
-
-def _within(rows: slice, around: slice) -> slice:
-    """`rows` counted from the start of `around`."""
-    return slice(rows.start - around.start, rows.stop - around.start)
+        )
+        touched.append(found.touched)
+        cores = found.cores
+    return np.stack(touched)

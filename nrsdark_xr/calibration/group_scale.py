@@ -27,5 +27,10 @@ def scale_groups(data: NDArray[Any], *, n_frames: int, frame_divisor: int) -> ND
     """
     scaled = data.astype(np.float32)
     if frame_divisor != n_frames:
-        scaled *= np.float32(frame_divisor / n_frames)
+        scaled *= group_scale(n_frames=n_frames, frame_divisor=frame_divisor)
     return scaled
+
+
+def group_scale(*, n_frames: int, frame_divisor: int) -> np.float32:
+    """Return the factor by which `scale_groups` multiplies."""
+    return np.float32(frame_divisor / n_frames)

@@ -45,6 +45,7 @@ def fit_ramps(
     group_gap: int,  # noqa: ARG001
     n_frames: int,
     parameters: RampFitParameters,
+    first_row: int = 0,
 ) -> Rates:
     """Fit a slope to each ramp, segment by segment between jumps, and average the segments.
 
@@ -66,6 +67,9 @@ def fit_ramps(
     n_frames : int
         Frames averaged into a group.
     parameters : RampFitParameters
+    first_row : int, optional
+        Row of `ramp` and `groupdq` at which the other arrays begin: what they have besides is left
+        out.
 
     Returns
     -------
@@ -83,7 +87,7 @@ def fit_ramps(
     gives NaN and the flags of its pixels.
     """
     shape = (ramp.shape[0] if ramp.ndim == 4 else 1, *ramp.shape[-3:])
-    image = (shape[0], *shape[2:])
+    image = (shape[0], *pixeldq.shape)
     constants = _ramp_fit_kernels.Constants(
         group_time=float(np.float32(group_time)),
         one_group_time=(n_frames + 1.0) * float(np.float32(frame_time)) / 2.0,
@@ -105,6 +109,7 @@ def fit_ramps(
         np.ascontiguousarray(pixeldq, np.uint32),
         gain,
         noise.astype(np.float32),
+        first_row,
         constants,
         *result,
     )

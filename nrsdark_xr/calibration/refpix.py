@@ -180,6 +180,16 @@ def measure(
     return ReferenceSignal(np.array(levels), np.array(side) if side else None, single)
 
 
+def join_groups(signals: Sequence[ReferenceSignal]) -> ReferenceSignal:
+    """Put the signals of successive groups of an integration together."""
+    sides = [signal.side for signal in signals if signal.side is not None]
+    return ReferenceSignal(
+        np.concatenate([signal.levels for signal in signals]),
+        np.concatenate(sides) if sides else None,
+        np.concatenate([signal.single_precision for signal in signals]),
+    )
+
+
 def single_precision_groups(
     pixels: ReferencePixels, *, n_groups: int, first_integration: bool
 ) -> NDArray[np.bool_]:

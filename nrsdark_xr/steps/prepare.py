@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from nrsdark_xr.calibration.exposure import RampBuffer, calibrate_exposure
+from nrsdark_xr.calibration.exposure import calibrate_exposure
 from nrsdark_xr.calibration.parameters import CalibrationParameters
+from nrsdark_xr.calibration.protocols import RampBuffer
 from nrsdark_xr.exposures import Exposure, RawReader
 from nrsdark_xr.references import (
     ReferencePaths,
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 
 STEP: Final = "prepare"
 WORK_PER_RAW_BYTE = 4
-"""Bytes that a task reports: raw ones for the border, raw ones by bands, floats to fit (double)."""
+"""Bytes that a task reports: raw ones for the border, raw ones by bands, floats kept (double)."""
 
 
 def run(session: Session) -> None:
@@ -157,16 +158,15 @@ def _stock_task(
 
 @dataclass(frozen=True)
 class CountingRamps:
-    """A `RampBuffer` that reports the bytes that are read back to the client's progress."""
+    """A `RampBuffer` that reports the bytes that are kept to the client's progress."""
 
     ramps: RampBuffer
 
     def write(self, rows: slice, ramp: NDArray[np.float32]) -> None:
         """Write as `RampBuffer.write`."""
         self.ramps.write(rows, ramp)
-
-    def read(self, rows: slice) -> NDArray[np.float32]:
-        """Read as `RampBuffer.read`."""
-        ramp = self.ramps.read(rows)
         report_bytes(ramp.nbytes)
-        return ramp
+
+    def read(self, rows: slice, columns: slice) -> NDArray[np.float32]:
+        """Read as `RampBuffer.read`."""
+        return self.ramps.read(rows, columns)

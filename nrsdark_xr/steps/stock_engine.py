@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nrsdark_xr.calibration import CalibratedMaps, CalibrationParameters, good_groups
-from nrsdark_xr.calibration.exposure import MIN_GROUPS_FOR_JUMPS
+from nrsdark_xr.calibration.bands import MIN_GROUPS_FOR_JUMPS
 from nrsdark_xr.detector import DQ
 from nrsdark_xr.errors import NrsdarkError
 from nrsdark_xr.exposures import Exposure

@@ -60,17 +60,19 @@ class RampBuffer:
         with writing(self.url):
             self.array[self.row, :, start:stop, :] = ramp
 
-    def read(self, rows: slice) -> NDArray[np.float32]:
-        """Read a band that was written.
+    def read(self, rows: slice, columns: slice = slice(None)) -> NDArray[np.float32]:
+        """Read a band that was written, or some columns of it.
 
         Parameters
         ----------
         rows : slice
             As for `write`.
+        columns : slice, optional
+            Cheapest in whole chunks.
 
         Returns
         -------
-        ndarray of float32, shape (group, rows, x)
+        ndarray of float32, shape (group, rows, columns)
 
         Raises
         ------
@@ -81,7 +83,7 @@ class RampBuffer:
         """
         start, stop = self._bounds(rows)
         with reading_data(self.url, {self.row: self.name}):
-            return np.asarray(self.array[self.row, :, start:stop, :])
+            return np.asarray(self.array[self.row, :, start:stop, columns])
 
     def _bounds(self, rows: slice) -> tuple[int, int]:
         ysize = self.array.shape[2]

@@ -44,8 +44,8 @@ class ArrayBuffer:
     def write(self, rows: slice, ramp: np.ndarray) -> None:
         self.ramp[:, rows] = ramp
 
-    def read(self, rows: slice) -> np.ndarray:
-        return self.ramp[:, rows].copy()
+    def read(self, rows: slice, columns: slice) -> np.ndarray:
+        return self.ramp[:, rows, columns].copy()
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,11 @@ Calibrated = list[tuple[np.ndarray, CalibratedMaps]]
 
 
 def calibrate(
-    case: Case, parameters: CalibrationParameters | None = None, *, band_rows: int = 128
+    case: Case,
+    parameters: CalibrationParameters | None = None,
+    *,
+    band_rows: int = 128,
+    threads: int = 1,
 ) -> Calibrated:
     buffers = [ArrayBuffer(case.raw.shape[1:]) for _ in case.raw]
     references = case.references.replace(mask=clear_hot(case.references.mask))
@@ -35,6 +39,7 @@ def calibrate(
         parameters or CalibrationParameters(),
         buffers,
         band_rows=band_rows,
+        threads=threads,
     )
     return [(buffer.ramp, each) for buffer, each in zip(buffers, maps, strict=True)]
 
@@ -151,11 +156,13 @@ def small_case(n_frames: int) -> tuple[Case, Calibrated]:
 
 
 @settings(deadline=None, max_examples=15)
-@given(band_rows=st.integers(1, 70), n_frames=st.sampled_from([1, 4]))
-def test_results_do_not_depend_on_the_bands(band_rows: int, n_frames: int) -> None:
+@given(band_rows=st.integers(1, 70), threads=st.integers(1, 5), n_frames=st.sampled_from([1, 4]))
+def test_results_do_not_depend_on_bands_and_threads(
+    band_rows: int, threads: int, n_frames: int
+) -> None:
     case, whole = small_case(n_frames)
     for (ramp, maps), (whole_ramp, whole_maps) in zip(
-        calibrate(case, band_rows=band_rows), whole, strict=True
+        calibrate(case, band_rows=band_rows, threads=threads), whole, strict=True
     ):
         np.testing.assert_array_equal(ramp, whole_ramp)
         for name in MAPS:

@@ -1,0 +1,245 @@
+"""Compiled steps from group_scale to linearity: each raw sample is read and each ramp written once.
+
+For exposures whose groups are single frames. Types follow jwst 3.0.0 to the bit: samples, bias and
+polynomial are float32, the reference signal is subtracted in float64. The rules themselves are
+written out, array by array, in `group_scale`, `saturation`, `superbias`, `refpix` and `linearity`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nrsdark_xr.calibration._compile import kernel
+from nrsdark_xr.detector import DQ
+
+_SATURATED = np.uint8(DQ.SATURATED)
+_DO_NOT_USE = np.uint8(DQ.DO_NOT_USE)
+_FLOOR = np.uint8(DQ.AD_FLOOR | DQ.DO_NOT_USE)
+_NOTHING = np.uint8(0)
+_ZERO = np.float32(0)
+_TILE = 512
+"""Pixels of a row that are worked on together: all that they need stays in the L1 cache."""
+
+
+class Pixels(NamedTuple):
+    """What is known about the pixels of a band and its halo, each of shape (row, x).
+
+    Attributes
+    ----------
+    unusable : ndarray of bool
+        DO_NOT_USE in the mask.
+    threshold : ndarray of float32
+        Of saturation [DN].
+    bias : ndarray of float32
+        [DN], NaN where unknown.
+    """
+
+    unusable: NDArray[Any]
+    threshold: NDArray[Any]
+    bias: NDArray[Any]
+
+
+class Signal(NamedTuple):
+    """What the reference pixels tell to subtract.
+
+    Attributes
+    ----------
+    levels : ndarray of float64, shape (group, row)
+        Rows with the halo [DN].
+    side : ndarray of float64, shape (group, x)
+        [DN]; of length 0 if there is no such correction.
+    single_precision : ndarray of bool, shape (group,)
+        Groups whose level is subtracted in float32 before the side signal.
+    """
+
+    levels: NDArray[Any]
+    side: NDArray[Any]
+    single_precision: NDArray[Any]
+
+
+@kernel
+def linearize(
+    raw: NDArray[Any],
+    first_row: int,
+    scale: np.float32,
+    grow: int,
+    look_at_second: bool,
+    pixels: Pixels,
+    signal: Signal,
+    coefficients: NDArray[Any],
+    ramp: NDArray[Any],
+    groupdq: NDArray[Any],
+) -> None:
+    """Fill `ramp` and `groupdq` of a band.
+
+    Parameters
+    ----------
+    raw : ndarray of uint16, shape (group, row, x)
+        The band with its halo.
+    first_row : int
+        Row of `raw` at which the band begins.
+    scale : float32
+        DN per raw unit.
+    grow : int
+        Layers of neighbours that saturate with a pixel; the halo has as many rows.
+    look_at_second : bool
+        Look for jumps late in the second group that saturate the third.
+    pixels : Pixels
+    signal : Signal
+    coefficients : ndarray of float32, shape (coefficient, y, x)
+        Of the band without halo.
+    ramp : ndarray of float32, shape (group, y, x)
+    groupdq : ndarray of uint8, shape (group, y, x)
+    """
+    n_groups, n_raw_rows, n_columns = raw.shape
+    first = np.empty((n_raw_rows, n_columns), np.int32)
+    lowest = np.empty(n_columns, np.int32)
+    start = np.empty(n_columns, np.int32)
+    scanned = 0
+    for row in range(ramp.shape[1]):
+        y = first_row + row
+        while scanned < min(n_raw_rows, y + grow + 1):  # just ahead: still in the L2 cache below
+            _first_saturated(raw[:, scanned], scale, pixels.threshold[scanned], first[scanned])
+            scanned += 1
+        _grow(first, y, grow, lowest, start)
+        for begin in range(0, n_columns, _TILE):
+            end = min(begin + _TILE, n_columns)
+            _linearize_tile(
+                raw[:, y, begin:end],
+                scale,
+                start[begin:end],
+                pixels.unusable[y, begin:end],
+                pixels.bias[y, begin:end],
+                signal.levels[:, y],
+                signal.side[:, begin:end],
+                signal.single_precision,
+                coefficients[:, row, begin:end],
+                ramp[:, row, begin:end],
+                groupdq[:, row, begin:end],
+            )
+        if look_at_second and n_groups > 2:
+            for x in range(n_columns):
+                if start[x] == 2 and _saturates_in_second(
+                    np.float32(raw[0, y, x]) * scale,
+                    np.float32(raw[1, y, x]) * scale,
+                    pixels.threshold[y, x],
+                    pixels.bias[y, x],
+                ):
+                    groupdq[1, row, x] |= _DO_NOT_USE
+
+
+@kernel
+def _first_saturated(
+    raw: NDArray[Any], scale: np.float32, threshold: NDArray[Any], first: NDArray[Any]
+) -> None:
+    """First group of each pixel at or over the threshold; the number of groups if none."""
+    n_groups, n_columns = raw.shape
+    first[:] = n_groups
+    for g in range(n_groups - 1, -1, -1):
+        samples = raw[g]
+        for x in range(n_columns):
+            first[x] = g if np.float32(samples[x]) * scale >= threshold[x] else first[x]
+
+
+@kernel
+def _grow(
+    first: NDArray[Any], y: int, grow: int, lowest: NDArray[Any], start: NDArray[Any]
+) -> None:
+    """Smallest of `first` within `grow` pixels of each pixel of row `y`."""
+    n_rows, n_columns = first.shape
+    lowest[:] = first[y]
+    for near in range(max(0, y - grow), min(n_rows, y + grow + 1)):
+        for x in range(n_columns):
+            lowest[x] = min(lowest[x], first[near, x])
+    start[:] = lowest
+    for shift in range(1, grow + 1):
+        for x in range(n_columns - shift):
+            start[x] = min(start[x], lowest[x + shift])
+        for x in range(shift, n_columns):
+            start[x] = min(start[x], lowest[x - shift])
+
+
+@kernel
+def _linearize_tile(
+    raw: NDArray[Any],
+    scale: np.float32,
+    start: NDArray[Any],
+    unusable: NDArray[Any],
+    bias: NDArray[Any],
+    levels: NDArray[Any],
+    side: NDArray[Any],
+    single_precision: NDArray[Any],
+    coefficients: NDArray[Any],
+    ramp: NDArray[Any],
+    groupdq: NDArray[Any],
+) -> None:
+    """Ramps and flags, shape (group, x), of some pixels of a row; `start` is saturated first."""
+    n_groups, size = raw.shape
+    subtracted = np.empty(size, np.float32)
+    for x in range(size):
+        subtracted[x] = _ZERO if np.isnan(bias[x]) else bias[x]
+    plane = np.empty(size, np.float32)
+    result = np.empty(size, np.float32)
+    for g in range(n_groups):
+        samples, flags, level = raw[g], groupdq[g], levels[g]
+        for x in range(size):
+            value = np.float32(samples[x]) * scale
+            flag = _SATURATED if g >= start[x] else _NOTHING
+            flag |= _FLOOR if value <= _ZERO else _NOTHING
+            flags[x] = flag | (_DO_NOT_USE if unusable[x] else _NOTHING)
+        if side.size == 0:
+            for x in range(size):
+                value = np.float32(samples[x]) * scale - subtracted[x]
+                plane[x] = np.float64(value) - level
+        elif single_precision[g]:
+            row = side[g]
+            for x in range(size):
+                value = np.float32(samples[x]) * scale - subtracted[x]
+                plane[x] = np.float64(np.float32(np.float64(value) - level)) - row[x]
+        else:
+            row = side[g]
+            for x in range(size):
+                value = np.float32(samples[x]) * scale - subtracted[x]
+                plane[x] = np.float64(value) - level - row[x]
+        _evaluate(coefficients, plane, result)
+        corrected = ramp[g]
+        for x in range(size):
+            corrected[x] = plane[x] if g >= start[x] else result[x]
+
+
+@kernel
+def _evaluate(coefficients: NDArray[Any], values: NDArray[Any], result: NDArray[Any]) -> None:
+    """Polynomial by Horner's scheme."""
+    last = coefficients.shape[0] - 1
+    row = coefficients[last]
+    for x in range(values.size):
+        result[x] = row[x] * values[x]
+    for k in range(last - 1, 0, -1):
+        row = coefficients[k]
+        for x in range(values.size):
+            result[x] = (result[x] + row[x]) * values[x]
+    row = coefficients[0]
+    for x in range(values.size):
+        result[x] += row[x]
+
+
+@kernel
+def _saturates_in_second(
+    first: np.float32, second: np.float32, threshold: np.float32, bias: np.float32
+) -> bool:
+    """Whether a steep second group cannot be the ramp's own slope."""
+    expected = np.float64(first - bias) * 3.0 + np.float64(bias)
+    return bool(expected < threshold and second - first > threshold - first)
+
+
+@kernel
+def any_usable(plane: NDArray[Any], unusable: NDArray[Any]) -> bool:
+    """Whether a pixel outside `unusable` is not at the A/D floor."""
+    samples, excluded = plane.reshape(-1), unusable.reshape(-1)
+    i = 0
+    while i < samples.size and (samples[i] == 0 or excluded[i]):
+        i += 1
+    return i < samples.size
