@@ -26,14 +26,12 @@ if TYPE_CHECKING:
         mean_rate,
         synthesize_dark,
     )
-    from nrsdark_xr.simulate import SimulationParameters, simulate
     from nrsdark_xr.steps import run_steps
     from nrsdark_xr.store import open_bias_groups, open_ramps
 
 _HOMES = {
     "NrsdarkError": "errors",
     "RunConfig": "config",
-    "SimulationParameters": "simulate",
     "average_ramp": "products",
     "common_flags": "products",
     "compare_references": "analysis",
@@ -45,7 +43,6 @@ _HOMES = {
     "open_bias_groups": "store",
     "open_ramps": "store",
     "run_steps": "steps",
-    "simulate": "simulate",
     "synthesize_dark": "products",
 }
 """Room of each public name."""
@@ -53,7 +50,6 @@ _HOMES = {
 __all__ = [
     "NrsdarkError",
     "RunConfig",
-    "SimulationParameters",
     "average_ramp",
     "common_flags",
     "compare_references",
@@ -65,7 +61,6 @@ __all__ = [
     "open_bias_groups",
     "open_ramps",
     "run_steps",
-    "simulate",
     "synthesize_dark",
 ]
 
