@@ -29,6 +29,16 @@ app = typer.Typer(
 )
 
 RunFile = Annotated[Path, typer.Argument(metavar="RUN.yaml", help="The run's configuration.")]
+ClusterName = Annotated[
+    str,
+    typer.Option(help="local, threads, tcp://host:port of a scheduler, or a file as in cluster/."),
+]
+Workers = Annotated[
+    int | None, typer.Option(min=1, help="Workers on this machine; one per core unless given.")
+]
+Overrides = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Beats the file.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, for programs.")]
 
 
@@ -103,18 +113,41 @@ def simulate(
 
 
 @app.command()
+def plan(
+    run_file: RunFile,
+    cluster: ClusterName = "local",
+    workers: Workers = None,
+    overrides: Overrides = None,
+    as_json: Json = False,
+) -> None:
+    """Tell what a run would read, write and keep in memory; exit 1 if it would not fit."""
+    from nrsdark_xr.config import RunConfig
+    from nrsdark_xr.plan import check_plan, plan_run
+    from nrsdark_xr.plan.text import STEP_HEADS, step_rows, summary_lines
+    from nrsdark_xr.progress import Progress
+
+    config = RunConfig.load(run_file, overrides or ())
+    found = plan_run(config, cluster=cluster, workers=workers, say=Progress().say)
+    if as_json:
+        typer.echo(json.dumps(found.as_dict(), indent=2))
+    else:
+        _print_table(found.name, STEP_HEADS, step_rows(found))
+        for line in summary_lines(found):
+            typer.echo(line)
+    check_plan(found)
+
+
+@app.command()
 def run(
     run_file: RunFile,
-    cluster: Annotated[
-        str, typer.Option(help="local, threads, or tcp://host:port of a scheduler.")
-    ] = "local",
-    workers: Annotated[
-        int | None, typer.Option(min=1, help="Workers on this machine; one per core unless given.")
-    ] = None,
+    cluster: ClusterName = "local",
+    workers: Workers = None,
     until: Annotated[Step, typer.Option(help="Last step to run.")] = Step.ANALYZE,
-    overrides: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Beats the file.")
-    ] = None,
+    overrides: Overrides = None,
+    check: Annotated[
+        bool,
+        typer.Option("--check/--no-check", help="Refuse first what memory or disk would not hold."),
+    ] = True,
     as_json: Json = False,
 ) -> None:
     """Make the reference files of a run, going on where an earlier run stopped."""
@@ -122,7 +155,7 @@ def run(
     from nrsdark_xr.steps import run_steps
 
     config = RunConfig.load(run_file, overrides or ())
-    products = run_steps(config, cluster=cluster, workers=workers, until=until.value)
+    products = run_steps(config, cluster=cluster, workers=workers, until=until.value, check=check)
     if as_json:
         summary = config.product("summary.json")
         typer.echo(summary.read_text() if summary in products else json.dumps({}))

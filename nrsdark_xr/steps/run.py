@@ -3,25 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
 from nrsdark_xr.analysis import StepRecord
 from nrsdark_xr.cluster import Cluster
 from nrsdark_xr.config import RunConfig
 from nrsdark_xr.errors import NrsdarkError
-from nrsdark_xr.exposures import (
-    Exposure,
-    Rejected,
-    Selected,
-    check_same_configuration,
-    find_exposures,
-    find_odd_exposures,
-    read_exposures,
-    select,
-)
 from nrsdark_xr.progress import Progress
 from nrsdark_xr.steps import analyze, average, bias, prepare, synthesize
+from nrsdark_xr.steps.inputs import choose_inputs
 from nrsdark_xr.steps.memory import peak_memory
 from nrsdark_xr.steps.provenance import versions
 from nrsdark_xr.steps.session import Session
@@ -45,6 +35,7 @@ def run_steps(
     cluster: str = "local",
     workers: int | None = None,
     until: str = "analyze",
+    check: bool = True,
     progress: Progress | None = None,
 ) -> list[Path]:
     """Run the steps up to and including `until`; what is up to date is left as it is.
@@ -58,6 +49,8 @@ def run_steps(
         Workers of a cluster on this machine; one per core unless given.
     until : str
         Name of the last step to run.
+    check : bool
+        Whether to refuse a run that this machine cannot hold, before anything is done.
     progress : Progress, optional
         Where progress is shown; stderr unless given.
 
@@ -69,10 +62,15 @@ def run_steps(
     Raises
     ------
     NrsdarkError
-        If a step refuses or fails; what was finished before stays.
+        If the run would not fit, or a step refuses or fails; what was finished before stays.
     """
+    from nrsdark_xr.plan import check_plan, make_plan  # which look into the records of steps
+
     progress = progress or Progress()
-    selected, rejected = _choose_inputs(config, progress)
+    selected, rejected = choose_inputs(config, say=progress.say)
+    if check:
+        exposures = [entry.exposure for entry in selected if entry.accepted]
+        check_plan(make_plan(config, exposures, cluster=cluster, workers=workers, until=until))
     _make_output_folder(config)
     store = RampStore.open_or_create(
         config.store,
@@ -100,43 +98,6 @@ def run_steps(
     if not session.work:
         progress.say("Nothing to do: everything is up to date.")
     return _products(config)
-
-
-def _choose_inputs(
-    config: RunConfig, progress: Progress
-) -> tuple[tuple[Selected, ...], tuple[Rejected, ...]]:
-    """Read the headers of all inputs, and say which are left out and why."""
-    urls = find_exposures(config.inputs)
-    exposures, rejected = read_exposures(urls, on_error=config.on_error)
-    if config.on_error == "skip":
-        odd = find_odd_exposures(exposures)
-        rejected += odd
-        strangers = {entry.url for entry in odd}
-        exposures = [exposure for exposure in exposures if exposure.url not in strangers]
-    else:
-        check_same_configuration(exposures)
-    for entry in rejected:
-        progress.say(f"left out: {entry.url}: {entry.reason}")
-    if not exposures:
-        raise NrsdarkError(
-            "no readable exposure among the inputs",
-            file=config.source,
-            remedy="see above what is wrong with each",
-        )
-    selected = _select(exposures, config)
-    for chosen in selected:
-        if not chosen.accepted:
-            progress.say(f"left out: {chosen.exposure.name}: {chosen.reason}")
-    return selected, tuple(rejected)
-
-
-def _select(exposures: Sequence[Exposure], config: RunConfig) -> tuple[Selected, ...]:
-    """Select by the rules of the run, whose file is to blame if nothing is left."""
-    try:
-        return tuple(select(exposures, config.selection))
-    except NrsdarkError as error:
-        file = error.file or config.source
-        raise NrsdarkError(error.what, file=file, remedy=error.remedy) from error
 
 
 def _make_output_folder(config: RunConfig) -> None:

@@ -1,0 +1,212 @@
+"""How fast the averaging is: its kernel beside astropy and ccdproc, its step beside a plain read.
+
+    python benchmarks/average.py [--files 20] [--groups 22] [--store RAMPS.zarr]
+
+The kernel clips blocks as the step `average` hands them to it, on one core. The step is run as
+`nrsdark run` runs it on a store (a simulated one unless given); beside it the same chunks of the
+same store are only read and decoded, by the same workers. Both sides are measured in turns; the
+fastest of several is told.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import tempfile
+import time
+import warnings
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from nrsdark_xr import average_ramp, open_ramps
+from nrsdark_xr.cluster import connect
+from nrsdark_xr.products.clip import clipped_mean
+from nrsdark_xr.progress import Progress
+from nrsdark_xr.steps.compute import compute_to_zarr
+from nrsdark_xr.steps.memory import peak_memory
+
+MASKED = 0.05
+"""Fraction of samples after a jump or otherwise bad."""
+ROWS, COLUMNS = 128, 256
+"""A block of the step `average`."""
+REPEATS = 3
+TARGETS = {"kernel": 200.0, "step": 1.5}
+"""Million samples per second and core, and times the plain read, that are aimed at."""
+
+
+def fastest(*works: Callable[[], object], repeats: int = REPEATS) -> list[float]:
+    """Seconds of each of `works`, called in turns."""
+    seconds = [[] for _ in works]
+    for _ in range(repeats):
+        for work, taken in zip(works, seconds, strict=True):
+            started = time.perf_counter()
+            work()
+            taken.append(time.perf_counter() - started)
+    return [min(taken) for taken in seconds]
+
+
+def make_block(n_files: int, n_groups: int) -> tuple[np.ndarray, np.ndarray]:
+    """Ramps (file, group, y, x) with outliers, and the good groups of each pixel."""
+    rng = np.random.default_rng(1)
+    shape = (n_files, n_groups, ROWS, COLUMNS)
+    ramps = rng.standard_normal(shape, dtype=np.float32) * np.float32(6)
+    ramps[rng.random(shape, dtype=np.float32) < 0.01] += np.float32(100)
+    struck = rng.random((n_files, ROWS, COLUMNS)) < 2 * MASKED  # jumps are half-way on average
+    good = np.where(struck, rng.integers(0, n_groups, struck.shape), n_groups).astype(np.uint16)
+    return ramps, good
+
+
+def benchmark_kernel(n_files: int, n_groups: int) -> None:
+    ramps, good_groups = make_block(n_files, n_groups)
+    groups = np.arange(n_groups).reshape(1, -1, 1, 1)
+    bad = groups >= good_groups[:, np.newaxis]
+    million = ramps.size / 1e6
+    print(
+        f"kernel: {n_files} files, {million:.0f} million samples, {bad.mean():.1%} masked, 1 core"
+    )
+    middle = n_groups // 2  # as many masked as on average; the others are slow: one is enough
+    few = slice(middle, middle + 1)
+    print(f"  the others are given {million / n_groups:.1f} million of these samples")
+
+    def ours() -> object:
+        return clipped_mean(ramps, good_groups=good_groups)
+
+    ours()
+    others = {"astropy": _astropy(ramps[:, few], bad[:, few])}
+    try:
+        others[f"ccdproc {version('ccdproc')}"] = _ccdproc(ramps[:, few], bad[:, few])
+    except PackageNotFoundError:
+        print("  ccdproc: not installed")
+    own, *theirs = fastest(ours, *others.values())
+    rate = million / own
+    print(f"  nrsdark_xr {rate:7.0f} million samples/s (target {TARGETS['kernel']:.0f})")
+    for name, seconds in zip(others, theirs, strict=True):
+        other = million / n_groups / seconds
+        print(f"  {name:10} {other:7.1f} million samples/s: {rate / other:.0f} times slower")
+
+
+def _astropy(ramps: np.ndarray, bad: np.ndarray) -> Callable[[], object]:
+    from astropy.stats import sigma_clip
+
+    masked = np.ma.array(ramps, mask=bad)
+
+    def clip() -> object:
+        clipped = sigma_clip(masked, sigma=3, maxiters=5, axis=0)
+        return clipped.mean(axis=0), clipped.std(axis=0), clipped.count(axis=0)
+
+    return clip
+
+
+def _ccdproc(ramps: np.ndarray, bad: np.ndarray) -> Callable[[], object]:
+    from astropy.nddata import CCDData
+    from ccdproc import Combiner
+
+    frames = [
+        CCDData(ramp.reshape(-1, COLUMNS), mask=mask.reshape(-1, COLUMNS), unit="adu")
+        for ramp, mask in zip(ramps, bad, strict=True)
+    ]
+
+    def clip() -> object:
+        combiner = Combiner(frames)
+        combiner.sigma_clipping(low_thresh=3, high_thresh=3, func=np.ma.median, dev_func=np.ma.std)
+        return combiner.average_combine()
+
+    return clip
+
+
+def benchmark_step(url: Path, workers: int) -> None:
+    ramps = open_ramps(url)
+    read = ["ramp", "groupdq", "good_groups"]
+    n_bytes = sum(ramps[name].nbytes for name in read)
+    million = ramps["ramp"].size / 1e6
+    print(
+        f"step: {ramps.sizes['file']} files, {million:.0f} million samples, "
+        f"{n_bytes / 1e9:.2f} GB, {workers} workers"
+    )
+    print(f"  tasks in the graph: {len(average_ramp(ramps).__dask_graph__())}")
+    with (
+        tempfile.TemporaryDirectory(dir=url.parent) as scratch,
+        Path(os.devnull).open("w") as nowhere,
+        connect("local", workers=workers) as client,
+    ):
+
+        def plain_read() -> None:
+            client.compute([_touched(ramps[name]) for name in read], sync=True)
+
+        def average() -> None:
+            target = f"{scratch}/average.zarr"
+            compute_to_zarr(
+                average_ramp(ramps),
+                target,
+                client=client,
+                progress=Progress(nowhere),
+                title="average",
+                n_bytes=n_bytes,
+            )
+            shutil.rmtree(target)
+
+        average()  # workers load their kernels
+        plain_read()
+        with peak_memory() as reading:
+            plain_read()
+        with peak_memory() as averaging:
+            average()
+        plain, own = fastest(plain_read, average)
+    ratio = own / plain
+    print(f"  read and decode {plain:6.2f} s, {million / plain:6.0f} million samples/s")
+    print(
+        f"  average         {own:6.2f} s, {million / own:6.0f} million samples/s, written as Zarr"
+    )
+    print(f"  average / read  {ratio:6.2f} (target {TARGETS['step']})")
+    print(
+        f"  peak memory of all processes: {averaging.n_bytes / 1e9:.2f} GB; "
+        f"reading only {reading.n_bytes / 1e9:.2f} GB"
+    )
+
+
+def _touched(array: xr.DataArray) -> object:
+    """Read and decode every chunk, and keep one number of each."""
+    return array.data.map_blocks(_one_of, dtype=array.dtype, chunks=(1,) * array.ndim)
+
+
+def _one_of(block: np.ndarray) -> np.ndarray:
+    return block[(slice(0, 1),) * block.ndim].copy()
+
+
+def make_store(folder: Path, n_files: int) -> Path:
+    """Simulate darks and calibrate them."""
+    from nrsdark_xr.config import RunConfig
+    from nrsdark_xr.simulate import SimulationParameters, simulate
+    from nrsdark_xr.steps import run_steps
+
+    simulate(folder, SimulationParameters(subarray="ALLSLITS", exposures=n_files, groups=40))
+    config = RunConfig.load(folder / "run.yaml")
+    run_steps(config, until="prepare")
+    return Path(config.store)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--files", type=int, default=20, help="files of kernel and simulated store")
+    parser.add_argument("--groups", type=int, default=22, help="groups of a block")
+    parser.add_argument("--store", type=Path, help="a ramp store; else one is simulated")
+    parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)))
+    arguments = parser.parse_args()
+    warnings.simplefilter("ignore")
+    print(f"load before: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
+    benchmark_kernel(arguments.files, arguments.groups)
+    if arguments.store is not None:
+        benchmark_step(arguments.store, arguments.workers)
+    else:
+        with tempfile.TemporaryDirectory() as folder:
+            benchmark_step(make_store(Path(folder), arguments.files), arguments.workers)
+    print(f"load after: {os.getloadavg()[0]:.1f}")
+
+
+if __name__ == "__main__":
+    main()

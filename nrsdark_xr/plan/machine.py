@@ -1,0 +1,75 @@
+"""Who works, and how much memory there is for it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Self
+
+from nrsdark_xr.cluster import LOCAL, THREADS, ClusterFile
+from nrsdark_xr.cluster.file import SUFFIXES
+from nrsdark_xr.plan.memory import StepMemory
+
+
+@dataclass(frozen=True, slots=True)
+class Workforce:
+    """The workers of a run.
+
+    Attributes
+    ----------
+    cluster : str
+    workers : int or None
+        None if they are elsewhere, so that their number is not known.
+    processes : bool
+        Whether workers are processes of their own.
+    cores : int
+        Of this machine.
+    available : int
+        Bytes of memory of this machine that are free for use.
+    """
+
+    cluster: str
+    workers: int | None
+    processes: bool
+    cores: int
+    available: int
+
+    @property
+    def threads(self) -> int:
+        """Threads that the kernels of one worker use."""
+        return 1
+
+    @classmethod
+    def of(cls, cluster: str, workers: int | None) -> Self:
+        """Tell it from the options of a run; nothing is started.
+
+        Raises
+        ------
+        NrsdarkError
+            If the cluster's file is wrong.
+        """
+        cores = len(os.sched_getaffinity(0))
+        here = cluster in (LOCAL, THREADS)
+        if cluster.endswith(SUFFIXES):
+            file = ClusterFile.load(cluster)
+            here = file.kind == "local"
+            workers = workers or file.workers
+        return cls(
+            cluster=cluster,
+            workers=(workers or cores) if here else None,
+            processes=cluster != THREADS,
+            cores=cores,
+            available=available_memory(),
+        )
+
+    def tree(self, need: StepMemory) -> int:
+        """Bytes that all processes of this machine take."""
+        return need.tree(self.workers or 0, processes=self.processes)
+
+
+def available_memory() -> int:
+    """Bytes of memory that processes can still take, within the limit of a container."""
+    import psutil
+    from distributed.system import MEMORY_LIMIT
+
+    return min(psutil.virtual_memory().available, MEMORY_LIMIT)

@@ -1,0 +1,163 @@
+"""How much memory the processes of a run take at most, step by step.
+
+The terms are the arrays that the code holds at once; the constants below, and only these, are
+measured: on CPython 3.11 with the versions in ``constraints.txt``, by ``benchmarks/memory.py``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from nrsdark_xr.exposures import Exposure
+from nrsdark_xr.store.layout import BAND_ROWS, reduction_chunks
+from nrsdark_xr.store.schema import N_BIAS_GROUPS, Configuration
+
+MB = 1_000_000
+
+CLIENT_LIBRARIES = 335 * MB
+"""Resident bytes of the process that drives a run, scheduler included, before the first product."""
+WORKER_LIBRARIES = 420 * MB
+"""Resident bytes of a worker once its kernels are loaded."""
+DATA_MODELS = 75 * MB
+"""What the data models of jwst take, in each process that reads or writes reference files."""
+FIGURES = 85 * MB
+"""What matplotlib and the pages of the report take, in the client."""
+HELPER = 15 * MB
+"""Python's own helper beside processes that start others (``resource_tracker``)."""
+
+REFERENCE_PIXEL = 32
+"""Bytes per pixel of the references of a run, besides the coefficients of linearity."""
+LINEARITY_COEFFICIENTS = 5
+"""Planes of the linearity reference: four is what NIRSpec has had, one more is allowed for."""
+BAND_SAMPLE = 8.5
+"""Bytes per sample of a band: ramp and flags, raw samples while it is computed, and compressed
+chunks while it is written; one is written while the next is computed."""
+CALIBRATED_PIXEL = 36
+"""Bytes per pixel of the maps that calibration fills, and of its scratch for snowballs."""
+STOCK_SAMPLE = 27
+"""Bytes per sample of an exposure that the stock steps of jwst take (`engine: jwst`): they hold it
+whole (9.9 GB measured for 88 groups of a full frame, jwst 3.0.0)."""
+AVERAGED_SAMPLE = 10
+"""Bytes per sample of a block over all files: ramp and flags, and each once more while read."""
+AVERAGED_OUTPUT = 24
+"""Bytes per sample of a block's outputs, packed and apart."""
+FRAME_PIXEL = 48
+"""Bytes per pixel of a frame judged in a worker (RC): samples, flags, and sorted in float64."""
+JUDGED_PIXEL = 165
+"""Bytes per pixel of the frames from which the client judges the dark and writes the mask."""
+SYNTHESIZED_SAMPLE = 40
+"""Bytes per sample of a block of the dark, for each thread of the client."""
+REPORT_PIXEL = 190
+"""Bytes per pixel of the maps in the report, and of what is left of the step before."""
+KEPT_PIXEL = 40
+"""Bytes per pixel that the allocator of a worker keeps once it has calibrated an exposure."""
+
+
+@dataclass(frozen=True, slots=True)
+class StepMemory:
+    """Most bytes that the processes of one step hold.
+
+    Attributes
+    ----------
+    worker : int
+        One worker process.
+    task : int
+        Of these, what its tasks take in addition to libraries.
+    client : int
+        The process that drives the run.
+    """
+
+    worker: int
+    task: int
+    client: int
+
+    def tree(self, workers: int, *, processes: bool) -> int:
+        """Give the bytes of all processes of this machine.
+
+        Parameters
+        ----------
+        workers : int
+        processes : bool
+            Whether workers are processes, or threads of the client.
+        """
+        if not processes:
+            return self.client + workers * self.task + WORKER_LIBRARIES - CLIENT_LIBRARIES
+        return self.client + workers * self.worker + HELPER
+
+
+def step_memory(
+    exposure: Exposure,
+    *,
+    n_files: int,
+    threads: int,
+    client_threads: int,
+    engine: Literal["nrsdark", "jwst"] = "nrsdark",
+) -> dict[str, StepMemory]:
+    """Predict the memory of each step.
+
+    Parameters
+    ----------
+    exposure : Exposure
+        One of the inputs; all have its configuration.
+    n_files : int
+        Rows of the store that are averaged.
+    threads : int
+        Threads that a worker's kernels use.
+    client_threads : int
+        Threads of the client, which makes the dark.
+    engine : {"nrsdark", "jwst"}
+        Who calibrates.
+
+    Returns
+    -------
+    dict of str to StepMemory
+        By step.
+    """
+    pixels = exposure.ysize * exposure.xsize
+    references = pixels * (REFERENCE_PIXEL + 4 * LINEARITY_COEFFICIENTS)
+    chunks = reduction_chunks(Configuration.of(exposure))
+    block = chunks["group"] * chunks["y"] * chunks["x"]
+
+    bias_block = N_BIAS_GROUPS * chunks["y_raw"] * chunks["x"] * n_files * 8
+    bias = references + N_BIAS_GROUPS * exposure.raw_shape[2] * exposure.xsize * 12 + bias_block
+    averaged = block * (n_files * AVERAGED_SAMPLE + AVERAGED_OUTPUT)
+    frames = pixels * FRAME_PIXEL
+    samples = exposure.n_integrations * exposure.n_groups * pixels
+    stock = engine == "jwst"
+    calibration = samples * STOCK_SAMPLE if stock else _calibration(exposure, threads=threads)
+    tasks = {
+        "bias": bias,
+        "prepare": references + calibration,
+        "average": max(averaged, frames),
+        "synthesize": n_files * chunks["y"] * chunks["x"] * 8,
+        "analyze": 0,
+    }
+    kept = pixels * KEPT_PIXEL
+    tasks = {step: max(task, kept) for step, task in tasks.items()}
+    judged = pixels * JUDGED_PIXEL + client_threads * block * SYNTHESIZED_SAMPLE
+    client = {
+        "bias": DATA_MODELS + pixels * 24,
+        "prepare": DATA_MODELS,
+        "average": DATA_MODELS + pixels * 16,
+        "synthesize": DATA_MODELS + judged,
+        "analyze": DATA_MODELS + FIGURES + pixels * REPORT_PIXEL,
+    }
+    return {
+        step: StepMemory(
+            worker=WORKER_LIBRARIES + DATA_MODELS + task,
+            task=task,
+            client=CLIENT_LIBRARIES + client[step],
+        )
+        for step, task in tasks.items()
+    }
+
+
+def _calibration(exposure: Exposure, *, threads: int) -> int:
+    """Bytes of `nrsdark_xr.calibration.calibrate_exposure`, references apart."""
+    samples = exposure.n_integrations * exposure.n_groups * exposure.xsize
+    band = samples * min(BAND_ROWS + 2, exposure.ysize)
+    bands_at_once = min(threads + 1, -(-exposure.ysize // BAND_ROWS))
+    cube = samples * exposure.ysize
+    maps = exposure.n_integrations * exposure.ysize * exposure.xsize * CALIBRATED_PIXEL
+    return cube + maps + int(bands_at_once * band * BAND_SAMPLE)

@@ -1,0 +1,104 @@
+"""What of a run is done already, as far as it can be told without reading much."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from nrsdark_xr.config import RunConfig
+from nrsdark_xr.exposures import Exposure
+from nrsdark_xr.exposures.locations import file_system
+from nrsdark_xr.steps.fingerprints import digest, exposure_record
+from nrsdark_xr.steps.products_state import ProductsState
+from nrsdark_xr.store import RampStore
+from nrsdark_xr.store.markers import Marker
+from nrsdark_xr.store.schema import Step
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What is done, by what markers, parameters and sizes of files tell.
+
+    A reference file that was replaced under its own name is noticed by the run alone, which reads
+    it.
+
+    Attributes
+    ----------
+    exposures : dict of set of str
+        Per step, names of the exposures that are done.
+    stale_rows : dict of int
+        Per step, rows that are there but will be made anew.
+    products : set of str
+        Steps whose products are complete.
+    """
+
+    exposures: dict[Step, set[str]]
+    stale_rows: dict[Step, int]
+    products: set[str]
+
+
+def find_done(config: RunConfig, exposures: Sequence[Exposure]) -> Done:
+    """Look at the markers of the store and at the products' record.
+
+    Raises
+    ------
+    NrsdarkError
+        If the store is damaged.
+    """
+    finished: dict[Step, set[str]] = {"bias": set(), "prepare": set()}
+    stale: dict[Step, int] = {"bias": 0, "prepare": 0}
+    system, path = file_system(config.store)
+    if system.exists(f"{path}/zarr.json"):
+        store = RampStore(config.store)
+        for step in finished:
+            markers = store.markers(step)
+            known = _parameters(config, step)
+            for exposure in exposures:
+                found = [markers.get(name) for name in exposure.row_names()]
+                if all(_is_valid(marker, exposure, known) for marker in found):
+                    finished[step].add(exposure.name)
+                else:
+                    stale[step] += sum(marker is not None for marker in found)
+    return Done(finished, stale, _products(config))
+
+
+def _parameters(config: RunConfig, step: Step) -> dict[str, str]:
+    """Return the entries of a fingerprint that take no reading of files."""
+    if step == "bias":
+        return {"refpix": digest(config.prepare.refpix)}
+    return {"engine": config.engine, "parameters": digest(config.prepare)}
+
+
+def _is_valid(marker: Marker | None, exposure: Exposure, known: Mapping[str, Any]) -> bool:
+    return (
+        marker is not None
+        and marker.record == exposure_record(exposure)
+        and all(marker.fingerprint.get(key) == value for key, value in known.items())
+    )
+
+
+def _products(config: RunConfig) -> set[str]:
+    """Name the steps whose files are there as recorded, made with the parameters of now."""
+    if not Path(config.output).is_dir():
+        return set()
+    state = ProductsState(config.product("state.json"))
+    steps: dict[str, tuple[str, BaseModel, tuple[str, ...]]] = {
+        "bias": ("superbias", config.bias, ("superbias.fits",)),
+        "average": ("average", config.average, ("average.zarr",)),
+        "synthesize": ("dark and mask", config.synthesize, ("dark.fits", "mask.fits")),
+        "analyze": ("report", config.analyze, ("report.html", "summary.json")),
+    }
+    complete = set()
+    for step, (product, parameters, suffixes) in steps.items():
+        fingerprint = state.fingerprint(product)
+        if (
+            fingerprint is not None
+            and fingerprint.get("parameters") == digest(parameters)
+            and all(state.holds(config.product(suffix)) for suffix in suffixes)
+        ):
+            complete.add(step)
+    return complete

@@ -1,0 +1,207 @@
+"""What each step reads and writes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import ceil, prod
+
+import numpy as np
+
+from nrsdark_xr.calibration.bias import BIAS_GROUPS
+from nrsdark_xr.exposures import Exposure
+from nrsdark_xr.exposures.raw import REQUEST_BYTES
+from nrsdark_xr.store.layout import BAND_ROWS, n_chunks, reduction_chunks, stored_chunks
+from nrsdark_xr.store.schema import VARIABLES, Configuration, Step, step_variables
+
+RAW_PASSES = 2
+"""Times that `prepare` reads the raw pixels: for the reference signal, and band by band."""
+STORED_FRACTION = {
+    "ramp": 0.95,
+    "rate": 0.95,
+    "rate_err": 0.95,
+    "bias_groups": 0.8,
+    "average": 0.95,
+    "average_std": 0.95,
+}
+"""Bytes stored per byte of an array: noise hardly compresses (0.92 measured for ramps)."""
+STORED_FLAGS = 0.1
+"""The same for flags and counts, which are nearly constant (0.01 to 0.07 measured)."""
+OVERHEAD_PER_CHUNK = 1024
+"""Bytes that a file system loses per chunk: half a block, and its entry."""
+AVERAGE = {
+    "average": "float32",
+    "average_std": "float32",
+    "average_count": "uint16",
+    "groupdq": "uint8",
+}
+"""Cubes of ``NAME_average.zarr``."""
+DARK_SAMPLE, DARK_PIXEL = 9, 12
+"""Bytes of the dark per sample (SCI, ERR, GROUPDQ) and per pixel (DQ, DRK, UNC)."""
+SUPERBIAS_PIXEL = 12
+"""Bytes of the superbias per pixel: SCI, ERR, DQ."""
+MASK_PIXEL = 4
+REPORT_BYTES = 5_000_000
+"""Report and summary."""
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """Bytes, and the objects (chunks, files, ranges of files) that they come in."""
+
+    n_bytes: int = 0
+    objects: int = 0
+
+    def __add__(self, other: Traffic) -> Traffic:
+        return Traffic(self.n_bytes + other.n_bytes, self.objects + other.objects)
+
+    def __mul__(self, times: int) -> Traffic:
+        return Traffic(self.n_bytes * times, self.objects * times)
+
+
+NOTHING = Traffic()
+
+
+@dataclass(frozen=True, slots=True)
+class StepPlan:
+    """What one step has left to do.
+
+    Attributes
+    ----------
+    name : str
+    exposures : int
+        To be worked on.
+    exposures_done : int
+        Left as they are.
+    blocks : int
+        Of its product, computed one by one.
+    tasks : int
+        Exposures and blocks: what workers are handed.
+    raw, references, store_read, store_written, output : Traffic
+        Read from `inputs`, `references`, `store`; written to `store` and `output`.
+    """
+
+    name: str
+    exposures: int = 0
+    exposures_done: int = 0
+    blocks: int = 0
+    raw: Traffic = NOTHING
+    references: Traffic = NOTHING
+    store_read: Traffic = NOTHING
+    store_written: Traffic = NOTHING
+    output: Traffic = NOTHING
+
+    @property
+    def tasks(self) -> int:
+        """What workers are handed: exposures and blocks."""
+        return self.exposures + self.blocks
+
+    @property
+    def read(self) -> Traffic:
+        """All that is read."""
+        return self.raw + self.references + self.store_read
+
+    @property
+    def written(self) -> Traffic:
+        """All that is written."""
+        return self.store_written + self.output
+
+
+def row_traffic(configuration: Configuration, names: Sequence[str]) -> Traffic:
+    """Traffic of variables of one row of the store."""
+    total = NOTHING
+    for name in names:
+        variable = VARIABLES[name]
+        sizes = {"file": 1, **configuration.sizes()}
+        shape = tuple(sizes[dim] for dim in variable.dims)
+        n_bytes = prod(shape) * np.dtype(variable.dtype).itemsize
+        chunks = n_chunks(shape, stored_chunks(variable, configuration))
+        total += Traffic(_stored(name, n_bytes), chunks)
+    return total
+
+
+def step_row_traffic(configuration: Configuration, step: Step) -> Traffic:
+    """Traffic of writing one row by `step`, its marker included."""
+    names = [variable.name for variable in step_variables(step)]
+    return row_traffic(configuration, names) + Traffic(0, 1)
+
+
+def raw_traffic(exposure: Exposure, step: Step) -> Traffic:
+    """Traffic of reading the raw pixels of one exposure in `step`."""
+    if step == "bias":
+        n_bytes = BIAS_GROUPS * exposure.group_bytes
+        pieces = ceil(n_bytes / REQUEST_BYTES)
+        return Traffic(n_bytes, pieces) * exposure.n_integrations
+    groups = exposure.n_integrations * exposure.n_groups
+    pieces = ceil(exposure.group_bytes / REQUEST_BYTES)
+    bands = ceil(exposure.ysize / BAND_ROWS)
+    return Traffic(RAW_PASSES * exposure.data_bytes, groups * (pieces + bands))
+
+
+def bias_product(configuration: Configuration, n_files: int) -> StepPlan:
+    """Plan the superbias, made of rows that are there."""
+    c = configuration
+    chunks = reduction_chunks(c)
+    return StepPlan(
+        "bias",
+        blocks=ceil(c.raw_rows / chunks["y_raw"]) * ceil(c.xsize / chunks["x"]),
+        store_read=row_traffic(c, ["bias_groups"]) * n_files,
+        output=Traffic(c.raw_rows * c.xsize * SUPERBIAS_PIXEL, 1),
+    )
+
+
+def average_product(configuration: Configuration, n_files: int) -> StepPlan:
+    """Plan the average ramp, and the flags found beside it."""
+    c = configuration
+    cubes = row_traffic(c, ["ramp", "groupdq", "good_groups"])
+    first_groups = row_traffic(c, ["ramp", "groupdq"])
+    share = reduction_chunks(c)["group"] / c.n_groups
+    first_chunks = Traffic(int(first_groups.n_bytes * share), ceil(first_groups.objects * share))
+    flags = row_traffic(c, ["negative_jumps", "pixeldq"])
+    return StepPlan(
+        "average",
+        blocks=_blocks(c),
+        store_read=(cubes + first_chunks + flags) * n_files,
+        output=_average_traffic(c),
+    )
+
+
+def synthesize_product(configuration: Configuration, n_files: int) -> StepPlan:
+    """Plan the dark and the mask, made from the average ramp and the rates."""
+    c = configuration
+    pixels = c.ysize * c.xsize
+    n_bytes = pixels * (c.n_groups * DARK_SAMPLE + DARK_PIXEL + MASK_PIXEL)
+    return StepPlan(
+        "synthesize",
+        blocks=_blocks(c),
+        store_read=row_traffic(c, ["rate"]) * n_files + _average_traffic(c),
+        output=Traffic(n_bytes, 2),
+    )
+
+
+def analyze_product(configuration: Configuration, n_files: int) -> StepPlan:
+    """Plan the report: one chunk of ramps for each example, and the products' maps."""
+    c = configuration
+    maps = c.ysize * c.xsize * (SUPERBIAS_PIXEL + DARK_PIXEL + MASK_PIXEL)
+    return StepPlan(
+        "analyze",
+        store_read=Traffic(maps, 3 + n_files),
+        output=Traffic(REPORT_BYTES, 2),
+    )
+
+
+def _average_traffic(c: Configuration) -> Traffic:
+    samples = c.n_groups * c.ysize * c.xsize
+    n_bytes = sum(
+        _stored(name, samples * np.dtype(dtype).itemsize) for name, dtype in AVERAGE.items()
+    )
+    return Traffic(n_bytes, len(AVERAGE) * _blocks(c))
+
+
+def _blocks(c: Configuration) -> int:
+    chunks = reduction_chunks(c)
+    return prod(ceil(c.sizes()[dim] / chunks[dim]) for dim in ("group", "y", "x"))
+
+
+def _stored(name: str, n_bytes: int) -> int:
+    return ceil(n_bytes * STORED_FRACTION.get(name, STORED_FLAGS))

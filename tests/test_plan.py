@@ -1,0 +1,332 @@
+"""The plan of a run: what it tells, what it refuses, and that memory is as predicted."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.memory import measure
+from nrsdark_xr.errors import NrsdarkError
+from nrsdark_xr.plan import Plan, check_plan, plan_run
+from nrsdark_xr.plan import memory as memory_module
+from nrsdark_xr.plan.text import step_rows, summary_lines
+from nrsdark_xr.simulate import SimulationParameters, simulate
+from nrsdark_xr.steps import run_steps
+from nrsdark_xr.steps.inputs import choose_inputs
+from nrsdark_xr.store import RampStore
+from tests.end_to_end.conftest import Project, copy_of
+
+MARGIN = 1.2
+GB = 10**9
+STEPS = ["bias", "prepare", "average", "synthesize", "analyze"]
+
+
+@pytest.fixture(scope="module")
+def raw(tmp_path_factory) -> Project:
+    folder = tmp_path_factory.mktemp("plan")
+    simulate(folder, SimulationParameters(subarray="SUB512S", exposures=3, groups=6, seed=3))
+    return Project(folder)
+
+
+@pytest.fixture(scope="module")
+def run_once(raw, tmp_path_factory) -> Project:
+    project = copy_of(raw, tmp_path_factory.mktemp("plan-run") / "run")
+    project.run()
+    return project
+
+
+def plan(project: Project, *overrides: str, **options: Any) -> Plan:
+    return plan_run(project.config(*overrides), say=lambda _: None, **options)
+
+
+def nrsdark(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "nrsdark_xr.cli", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True)
+
+
+def everything_below(folder: Path) -> list[tuple[str, int]]:
+    return sorted((str(path), path.stat().st_mtime_ns) for path in folder.rglob("*"))
+
+
+def size(path: Path) -> int:
+    files = path.rglob("*") if path.is_dir() else [path]
+    return sum(file.stat().st_size for file in files if file.is_file())
+
+
+def test_a_plan_makes_nothing_and_prints_a_table(raw):
+    before = everything_below(raw.folder)
+    told = nrsdark("plan", raw.run_file, "--workers", "1")
+    assert told.returncode == 0, told.stderr
+    assert all(step in told.stdout for step in STEPS)
+    assert "SUB512S" in told.stdout
+    assert "memory: up to" in told.stdout
+    assert everything_below(raw.folder) == before
+
+
+def test_json_holds_every_figure(raw):
+    told = nrsdark("plan", raw.run_file, "--workers", "1", "--json")
+    content = json.loads(told.stdout)
+    assert [step["name"] for step in content["steps"]] == STEPS
+    for step in content["steps"]:
+        for key in ("raw", "references", "store_read", "store_written", "output", "read"):
+            assert step[key].keys() == {"n_bytes", "objects"}
+        assert step["tasks"] == step["exposures"] + step["blocks"]
+    assert content["memory"].keys() == set(STEPS)
+    assert content["memory"]["prepare"].keys() == {"worker", "task", "client"}
+    assert {place["key"] for place in content["places"]} == {"store", "output"}
+    total = content["total"]
+    assert total["tree_peak"] >= total["worker_peak"] > 0
+    assert total["read"]["n_bytes"] == sum(s["read"]["n_bytes"] for s in content["steps"])
+    assert content["workforce"]["workers"] == 1
+    assert content["requests"] == 0
+    assert content["good"] == 3
+
+
+def test_bytes_and_objects_are_those_of_the_run(raw, run_once):
+    told = plan(raw)
+    bias, prepare, average, synthesize, _ = told.steps
+    store, output = (Path(run_once.config().store), Path(run_once.config().output))
+    chunks = [path for path in store.glob("*/c/**/*") if path.is_file()]
+    names = {"ramp", "groupdq", "pixeldq", "rate", "rate_err", "good_groups", "negative_jumps"}
+    prepared = [path for path in chunks if path.relative_to(store).parts[0] in names]
+    assert prepare.store_written.objects == len(prepared) + 3  # a marker for each row
+    exposure = choose_inputs(run_once.config(), say=lambda _: None)[0][0].exposure
+    assert bias.raw.n_bytes == 3 * 2 * exposure.group_bytes
+    assert prepare.raw.n_bytes == 3 * 2 * exposure.data_bytes
+    assert average.output.objects == len(
+        [p for p in output.glob("*_average.zarr/*/c/**/*") if p.is_file() and ndim(p) == 3]
+    )
+    dark = size(output / "nrs1-sub512s_dark.fits")
+    mask = size(output / "nrs1-sub512s_mask.fits")
+    headers = dark + mask - synthesize.output.n_bytes
+    assert 0 < headers < 300_000
+
+
+def ndim(chunk: Path) -> int:
+    return len(chunk.parts) - 1 - len(chunk.parts) + chunk.parts[::-1].index("c") + 1
+
+
+def test_disk_needs_bound_what_is_written(raw, run_once):
+    store, output = plan(raw).places
+    assert size(Path(run_once.config().store)) <= store.needed
+    assert size(Path(run_once.config().output)) <= output.needed
+    assert store.free is not None
+    assert store.free > 0
+
+
+def test_what_is_done_is_not_planned_again(run_once):
+    told = plan(run_once)
+    assert all(step.read.n_bytes == 0 for step in told.steps)
+    assert [step.exposures_done for step in told.steps[:2]] == [3, 3]
+    assert told.tree_peak() == 0
+    assert [row[1] for row in step_rows(told)] == [
+        "(+3 done)",
+        "(+3 done)",
+        "nothing",
+        "nothing",
+        "nothing",
+    ]
+    check_plan(told)
+
+
+@pytest.mark.parametrize(
+    ("override", "left"),
+    [
+        ("prepare.jump.rejection_threshold=5", STEPS[1:]),
+        ("prepare.refpix.odd_even_columns=false", STEPS),
+        ("average.clip.sigma=4", STEPS[2:]),
+        ("synthesize.hot_rate=2", STEPS[3:]),
+        ("analyze.min_snr=3", STEPS[4:]),
+    ],
+)
+def test_a_changed_parameter_is_planned_anew(run_once, override, left):
+    told = plan(run_once, override)
+    assert [step.name for step in told.steps if step.read.n_bytes] == left
+    if "prepare" in left:  # its chunks are replaced
+        assert told.places[0].needed == 0
+        assert told.steps[1].exposures == 3
+
+
+def test_a_new_exposure_is_planned_alone_unless_the_superbias_changes_with_it(run_once, tmp_path):
+    project = copy_of(run_once, tmp_path / "run")
+    name = choose_inputs(project.config(), say=lambda _: None)[0][-1].exposure.name
+    for step in ("bias", "prepare"):
+        RampStore(project.config().store).forget(step, [name])
+    own = plan(project)
+    assert [step.exposures for step in own.steps[:2]] == [1, 3]
+    given = plan(project, "references.superbias=references/superbias.fits")
+    assert [step.exposures for step in given.steps[:2]] == [0, 1]
+    assert given.steps[1].exposures_done == 2
+
+
+def test_a_given_superbias_leaves_nothing_to_the_first_step(raw):
+    told = plan(raw, "references.superbias=references/superbias.fits")
+    assert told.steps[0].read.n_bytes == 0
+    assert told.steps[1].exposures == 3
+
+
+def test_requests_are_counted_for_what_is_remote(raw, monkeypatch):
+    from nrsdark_xr.plan import plan as plan_module
+
+    told = plan(raw)
+    config = told.steps
+    local = plan_module._requests(raw.config(), config)
+    assert local == 0
+    remote = raw.config().model_copy(update={"store": "s3://bucket/ramps.zarr"})
+    expected = sum(s.store_read.objects + s.store_written.objects for s in config)
+    assert plan_module._requests(remote, config) == expected
+
+
+def test_inputs_that_are_left_out_are_told(raw, tmp_path):
+    project = copy_of(raw, tmp_path / "run")
+    project.raw[0].write_bytes(b"no FITS")
+    said: list[str] = []
+    told = plan_run(project.config("on_error=skip"), say=said.append)
+    assert told.good == 2
+    assert len(told.left_out) == 1
+    assert project.raw[0].name in said[0]
+    assert "2 good exposures, 1 left out" in summary_lines(told)[0]
+
+
+# Refusals --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    place = tmp_path / "small"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=100k", "tmpfs", str(place)]
+    if subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("no right to mount a small disk")
+    yield place
+    subprocess.run(["umount", place], check=True)
+
+
+@pytest.mark.parametrize("key", ["store", "output"])
+def test_a_disk_that_is_too_small_is_refused_before_anything_is_made(raw, small_disk, key):
+    where = f"{key}={small_disk}/sub/below"
+    for command in ("plan", "run"):
+        told = nrsdark(command, raw.run_file, "--set", where)
+        assert told.returncode == 1
+        line = told.stderr.splitlines()[-1]
+        assert line.startswith(f"nrsdark: {small_disk}/sub/below: a run needs ")
+        assert " are free" in line
+        assert f"use another `{key}`" in line
+        assert not list(small_disk.iterdir())
+
+
+def test_places_on_one_disk_share_it(raw):
+    told = plan(raw)
+    store, output = (replace(p, free=5 * GB, needed=3 * GB, device=1) for p in told.places)
+    with pytest.raises(NrsdarkError, match=r"needs 6\.0 GB .*store 3\.0 GB, output 3\.0 GB"):
+        check_plan(replace(told, places=(store, output)))
+    check_plan(replace(told, places=(store, replace(output, device=2))))
+    check_plan(replace(told, places=(store, replace(output, free=None, device=None))))
+
+
+def test_too_many_workers_for_the_memory_are_refused_with_a_number_that_does(raw):
+    told = plan(raw, workers=8)
+    available = told.tree_peak(3) + 1
+    told = replace(told, workforce=replace(told.workforce, available=available))
+    with pytest.raises(
+        NrsdarkError, match=r"a run with 8 workers takes up to .*; give --workers 3"
+    ):
+        check_plan(told)
+    check_plan(replace(told, workforce=replace(told.workforce, workers=3)))
+
+
+def test_a_machine_that_is_too_small_is_refused(raw):
+    told = plan(raw, workers=1)
+    told = replace(told, workforce=replace(told.workforce, available=10**8))
+    with pytest.raises(NrsdarkError, match=r"1 worker takes .* 100 MB are available; free some"):
+        check_plan(told)
+
+
+def test_a_run_refuses_what_its_plan_does_unless_told_not_to_check(raw, tmp_path, monkeypatch):
+    project = copy_of(raw, tmp_path / "run")
+    monkeypatch.setattr("nrsdark_xr.plan.machine.available_memory", lambda: 10**8)
+    with pytest.raises(NrsdarkError, match="are available"):
+        run_steps(project.config(), cluster="threads", until="bias")
+    assert not (project.folder / "ramps.zarr").exists()
+    project.run(until="bias", check=False)
+    assert (project.folder / "products/nrs1-sub512s_superbias.fits").exists()
+
+
+def test_workers_elsewhere_take_no_memory_here(raw):
+    remote = plan(raw, cluster="tcp://10.0.0.5:8786")
+    assert remote.workforce.workers is None
+    assert remote.tree_peak() < plan(raw, workers=1).tree_peak()
+    assert remote.worker_peak() == plan(raw, workers=1).worker_peak()
+
+
+def test_workers_of_a_file_are_planned_for(raw, tmp_path):
+    file = tmp_path / "local.yaml"
+    file.write_text("kind: local\nworkers: 3\n")
+    assert plan(raw, cluster=str(file)).workforce.workers == 3
+    assert plan(raw, cluster=str(file), workers=2).workforce.workers == 2
+
+
+# Memory ----------------------------------------------------------------------------------
+
+
+def run_command(project: Project, workers: int, *overrides: str) -> list[str]:
+    command = [sys.executable, "-m", "nrsdark_xr.cli", "run", str(project.run_file)]
+    options = [part for override in overrides for part in ("--set", override)]
+    return [*command, "--workers", str(workers), *options]
+
+
+@pytest.fixture(scope="module")
+def libraries(tmp_path_factory) -> tuple[int, int]:
+    """What libraries take here in addition to what is predicted: of a worker, of the client.
+
+    Measured on the smallest run there is, the second time, so that kernels come from the cache.
+    """
+    folder = tmp_path_factory.mktemp("libraries")
+    simulate(folder, SimulationParameters(subarray="SUB32", exposures=3, groups=5))
+    project = Project(folder)
+    measure(run_command(project, 1, "store=warm.zarr", "output=warm"))
+    told = plan(project, workers=1)
+    peaks = measure(run_command(project, 1))
+    return peaks.worker - told.worker_peak(), peaks.client - told.client_peak()
+
+
+@pytest.mark.parametrize(
+    ("subarray", "groups", "workers"), [("SUBS200A1", 60, 1), ("ALLSLITS", 30, 2)]
+)
+def test_measured_memory_is_at_most_the_predicted_and_not_far_below(
+    tmp_path, monkeypatch, libraries, subarray, groups, workers
+):
+    simulate(tmp_path, SimulationParameters(subarray=subarray, exposures=3, groups=groups))
+    project = Project(tmp_path)
+    peaks = measure(run_command(project, workers))
+    # Libraries differ between machines: never more than predicted on that which they came from.
+    for name, more in zip(("WORKER_LIBRARIES", "CLIENT_LIBRARIES"), libraries, strict=True):
+        known = getattr(memory_module, name)
+        monkeypatch.setattr(memory_module, name, known + max(0, more))
+    told = plan(project, "store=another.zarr", "output=another", workers=workers)
+    assert peaks.worker <= told.worker_peak() <= MARGIN * peaks.worker
+    assert peaks.tree <= told.tree_peak() <= MARGIN * peaks.tree
+
+
+def test_the_stock_engine_takes_far_more_memory(raw):
+    assert plan(raw, "engine=jwst").worker_peak() > plan(raw).worker_peak()
+
+
+def test_memory_grows_with_what_it_is_for(raw):
+    exposure = choose_inputs(raw.config(), say=lambda _: None)[0][0].exposure
+
+    def peak(step: str, files: int = 3, threads: int = 1, **changes: Any) -> int:
+        changed = replace(exposure, **changes)
+        needs = memory_module.step_memory(changed, n_files=files, threads=threads, client_threads=1)
+        return needs[step].worker
+
+    assert peak("prepare", n_groups=600) > peak("prepare")
+    assert peak("prepare", files=300) == peak("prepare")
+    assert peak("average", files=300) > peak("average")
+    assert peak("prepare", n_integrations=200) > peak("prepare")
