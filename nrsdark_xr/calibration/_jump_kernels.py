@@ -93,7 +93,12 @@ def find_jumps(
                 scale[p] = np.abs(electrons)
             for i in range(n_integrations):
                 for g in range(n_groups):
-                    _load(ramp[i, g, y], groupdq[i, g, y], start, size, tile_gain, current)
+                    _load(
+                        ramp[i, g, y][start : start + size],
+                        groupdq[i, g, y][start : start + size],
+                        tile_gain,
+                        current,
+                    )
                     if g > 0:
                         _subtract(current, previous, size, differences[i * n_differences + g - 1])
                     current, previous = previous, current
@@ -111,7 +116,10 @@ def find_jumps(
                     for first in range(0, size, _BLOCK):
                         last = min(first + _BLOCK, size)
                         if single_pass and not _any_above(
-                            differences[k], first, last, medians, sigmas, least
+                            differences[k][first:last],
+                            medians[first:last],
+                            sigmas[first:last],
+                            least,
                         ):
                             continue
                         _flag(
@@ -136,15 +144,13 @@ def find_jumps(
 def _load(
     ramp: NDArray[Any],
     flags: NDArray[Any],
-    start: int,
-    size: int,
     gain: NDArray[Any],
     electrons: NDArray[Any],
 ) -> None:
     """Electrons of one group of a tile, NaN where it cannot be used."""
-    for p in range(size):
-        value = ramp[start + p] * gain[p]
-        electrons[p] = _NAN if flags[start + p] & _BAD else value
+    for p in range(ramp.size):
+        value = ramp[p] * gain[p]
+        electrons[p] = _NAN if flags[p] & _BAD else value
 
 
 @kernel
@@ -158,8 +164,6 @@ def _subtract(
 @kernel
 def _any_above(
     difference: NDArray[Any],
-    first: int,
-    last: int,
     medians: NDArray[Any],
     sigmas: NDArray[Any],
     least: float,
@@ -167,7 +171,7 @@ def _any_above(
     """Whether a pixel of the block may differ from its median by more than `least` sigma."""
     limit = least * _ROUNDING
     n = 0
-    for p in range(first, last):
+    for p in range(difference.size):
         n += np.abs(np.float64(difference[p]) - medians[p]) > limit * sigmas[p]
     return n > 0
 

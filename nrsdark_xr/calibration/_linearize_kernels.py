@@ -98,28 +98,43 @@ def linearize(
     first = np.empty((n_raw_rows, n_columns), np.int32)
     lowest = np.empty(n_columns, np.int32)
     start = np.empty(n_columns, np.int32)
+    subtracted = np.empty(n_columns, np.float32)
+    plane = np.empty(_TILE, np.float32)
     scanned = 0
     for row in range(ramp.shape[1]):
         y = first_row + row
         while scanned < min(n_raw_rows, y + grow + 1):  # just ahead: still in the L2 cache below
-            _first_saturated(raw[:, scanned], scale, pixels.threshold[scanned], first[scanned])
+            _first_saturated(raw, scanned, scale, pixels.threshold[scanned], first[scanned])
             scanned += 1
         _grow(first, y, grow, lowest, start)
+        for x in range(n_columns):
+            subtracted[x] = _ZERO if np.isnan(pixels.bias[y, x]) else pixels.bias[y, x]
         for begin in range(0, n_columns, _TILE):
             end = min(begin + _TILE, n_columns)
-            _linearize_tile(
-                raw[:, y, begin:end],
-                scale,
-                start[begin:end],
-                pixels.unusable[y, begin:end],
-                pixels.bias[y, begin:end],
-                signal.levels[:, y],
-                signal.side[:, begin:end],
-                signal.single_precision,
-                coefficients[:, row, begin:end],
-                ramp[:, row, begin:end],
-                groupdq[:, row, begin:end],
-            )
+            part = plane[: end - begin]
+            for g in range(n_groups):
+                # Slices of whole rows: within them, loops from 0 on run on the vector units.
+                samples, side = raw[g, y][begin:end], signal.side[g][begin:end]
+                result = ramp[g, row][begin:end]
+                _flag(
+                    samples,
+                    scale,
+                    g,
+                    start[begin:end],
+                    pixels.unusable[y][begin:end],
+                    groupdq[g, row][begin:end],
+                )
+                _subtract(
+                    samples,
+                    scale,
+                    subtracted[begin:end],
+                    signal.levels[g, y],
+                    side,
+                    signal.single_precision[g],
+                    part,
+                )
+                _evaluate(coefficients, row, begin, part, result)
+                _keep_saturated(part, g, start[begin:end], result)
         if look_at_second and n_groups > 2:
             for x in range(n_columns):
                 if start[x] == 2 and _saturates_in_second(
@@ -133,13 +148,13 @@ def linearize(
 
 @kernel
 def _first_saturated(
-    raw: NDArray[Any], scale: np.float32, threshold: NDArray[Any], first: NDArray[Any]
+    raw: NDArray[Any], y: int, scale: np.float32, threshold: NDArray[Any], first: NDArray[Any]
 ) -> None:
     """First group of each pixel at or over the threshold; the number of groups if none."""
-    n_groups, n_columns = raw.shape
+    n_groups, _, n_columns = raw.shape
     first[:] = n_groups
     for g in range(n_groups - 1, -1, -1):
-        samples = raw[g]
+        samples = raw[g, y]
         for x in range(n_columns):
             first[x] = g if np.float32(samples[x]) * scale >= threshold[x] else first[x]
 
@@ -163,67 +178,73 @@ def _grow(
 
 
 @kernel
-def _linearize_tile(
-    raw: NDArray[Any],
+def _flag(
+    samples: NDArray[Any],
     scale: np.float32,
+    group: int,
     start: NDArray[Any],
     unusable: NDArray[Any],
-    bias: NDArray[Any],
-    levels: NDArray[Any],
-    side: NDArray[Any],
-    single_precision: NDArray[Any],
-    coefficients: NDArray[Any],
-    ramp: NDArray[Any],
-    groupdq: NDArray[Any],
+    flags: NDArray[Any],
 ) -> None:
-    """Ramps and flags, shape (group, x), of some pixels of a row; `start` is saturated first."""
-    n_groups, size = raw.shape
-    subtracted = np.empty(size, np.float32)
-    for x in range(size):
-        subtracted[x] = _ZERO if np.isnan(bias[x]) else bias[x]
-    plane = np.empty(size, np.float32)
-    result = np.empty(size, np.float32)
-    for g in range(n_groups):
-        samples, flags, level = raw[g], groupdq[g], levels[g]
-        for x in range(size):
-            value = np.float32(samples[x]) * scale
-            flag = _SATURATED if g >= start[x] else _NOTHING
-            flag |= _FLOOR if value <= _ZERO else _NOTHING
-            flags[x] = flag | (_DO_NOT_USE if unusable[x] else _NOTHING)
-        if side.size == 0:
-            for x in range(size):
-                value = np.float32(samples[x]) * scale - subtracted[x]
-                plane[x] = np.float64(value) - level
-        elif single_precision[g]:
-            row = side[g]
-            for x in range(size):
-                value = np.float32(samples[x]) * scale - subtracted[x]
-                plane[x] = np.float64(np.float32(np.float64(value) - level)) - row[x]
-        else:
-            row = side[g]
-            for x in range(size):
-                value = np.float32(samples[x]) * scale - subtracted[x]
-                plane[x] = np.float64(value) - level - row[x]
-        _evaluate(coefficients, plane, result)
-        corrected = ramp[g]
-        for x in range(size):
-            corrected[x] = plane[x] if g >= start[x] else result[x]
+    """Give one group of a tile its flags; pixels are saturated from group `start` on."""
+    for x in range(samples.size):
+        flag = _SATURATED if group >= start[x] else _NOTHING
+        floor = _FLOOR if np.float32(samples[x]) * scale <= _ZERO else _NOTHING
+        mask = _DO_NOT_USE if unusable[x] else _NOTHING
+        flags[x] = flag | floor | mask
 
 
 @kernel
-def _evaluate(coefficients: NDArray[Any], values: NDArray[Any], result: NDArray[Any]) -> None:
-    """Polynomial by Horner's scheme."""
+def _subtract(
+    samples: NDArray[Any],
+    scale: np.float32,
+    bias: NDArray[Any],
+    level: float,
+    side: NDArray[Any],
+    single_precision: bool,
+    plane: NDArray[Any],
+) -> None:
+    """Subtract bias and reference signal from one group of a tile."""
+    if side.size == 0:
+        for x in range(samples.size):
+            value = np.float32(samples[x]) * scale - bias[x]
+            plane[x] = np.float64(value) - level
+    elif single_precision:
+        for x in range(samples.size):
+            value = np.float32(samples[x]) * scale - bias[x]
+            plane[x] = np.float64(np.float32(np.float64(value) - level)) - side[x]
+    else:
+        for x in range(samples.size):
+            value = np.float32(samples[x]) * scale - bias[x]
+            plane[x] = np.float64(value) - level - side[x]
+
+
+@kernel
+def _evaluate(
+    coefficients: NDArray[Any], row: int, begin: int, plane: NDArray[Any], result: NDArray[Any]
+) -> None:
+    """Polynomials of a tile by Horner's scheme."""
+    end = begin + plane.size
     last = coefficients.shape[0] - 1
-    row = coefficients[last]
-    for x in range(values.size):
-        result[x] = row[x] * values[x]
+    coefficient = coefficients[last, row][begin:end]
+    for x in range(plane.size):
+        result[x] = coefficient[x] * plane[x]
     for k in range(last - 1, 0, -1):
-        row = coefficients[k]
-        for x in range(values.size):
-            result[x] = (result[x] + row[x]) * values[x]
-    row = coefficients[0]
-    for x in range(values.size):
-        result[x] += row[x]
+        coefficient = coefficients[k, row][begin:end]
+        for x in range(plane.size):
+            result[x] = (result[x] + coefficient[x]) * plane[x]
+    coefficient = coefficients[0, row][begin:end]
+    for x in range(plane.size):
+        result[x] += coefficient[x]
+
+
+@kernel
+def _keep_saturated(
+    plane: NDArray[Any], group: int, start: NDArray[Any], result: NDArray[Any]
+) -> None:
+    """Undo the polynomial where a pixel is saturated."""
+    for x in range(plane.size):
+        result[x] = plane[x] if group >= start[x] else result[x]
 
 
 @kernel

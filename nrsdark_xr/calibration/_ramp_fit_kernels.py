@@ -98,8 +98,9 @@ def fit_ramps(
                 median_rates[p] = 0.0
             for i in range(n_integrations):
                 _read_tile(
-                    ramp[i, :, row, start : start + size],
-                    groupdq[i, :, row, start : start + size],
+                    ramp[i],
+                    groupdq[i],
+                    (row, start, size),
                     sums[i],
                     ends[i],
                     seen[i],
@@ -166,35 +167,42 @@ def fit_ramps(
 def _read_tile(
     ramp: NDArray[Any],
     groupdq: NDArray[Any],
+    tile: tuple[int, int, int],
     sums: NDArray[Any],
     ends: NDArray[Any],
     seen: NDArray[Any],
     good: NDArray[Any],
     differences: NDArray[Any],
 ) -> None:
-    """Read one tile of one integration, shape (group, x), once.
+    """Read one tile (row, first column, size) of one integration once.
 
     Fills the sums of the data and of data times group, the first and last data, the flags seen
     anywhere, the number of good groups, and the first differences, NaN where they are of no use.
     """
-    n_groups, size = ramp.shape
+    y, start, size = tile
+    n_groups = ramp.shape[0]
+    total, total_by_group = sums[0], sums[1]
     for p in range(size):
-        sums[0, p] = 0.0
-        sums[1, p] = 0.0
+        total[p] = 0.0
+        total_by_group[p] = 0.0
         seen[p] = 0
         good[p] = 0
-        ends[0, p] = ramp[0, p]
-        ends[1, p] = ramp[n_groups - 1, p]
+    stop = start + size
+    ends[0, :size] = ramp[0, y][start:stop]
+    ends[1, :size] = ramp[n_groups - 1, y][start:stop]
     for g in range(n_groups):
-        values, flags = ramp[g], groupdq[g]
+        # Slices of whole rows: within them, loops from 0 on run on the vector units.
+        values, flags = ramp[g, y][start:stop], groupdq[g, y][start:stop]
         for p in range(size):
             value = np.float64(values[p])
-            sums[0, p] += value
-            sums[1, p] += value * g
+            total[p] += value
+            total_by_group[p] += value * g
+        for p in range(size):
             seen[p] |= flags[p]
             good[p] += flags[p] & _BREAKS == 0
         if g > 0:
-            before, flags_before, row = ramp[g - 1], groupdq[g - 1], differences[g - 1]
+            before, flags_before = ramp[g - 1, y][start:stop], groupdq[g - 1, y][start:stop]
+            row = differences[g - 1]
             for p in range(size):
                 difference = np.float64(values[p]) - np.float64(before[p])
                 unusable = (flags_before[p] & _INVALID) | (flags[p] & (_INVALID | _JUMP))

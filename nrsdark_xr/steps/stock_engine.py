@@ -60,7 +60,7 @@ def calibrate_with_jwst(
                 file=url,
                 remedy="fetch it, or leave out `engine: jwst`",
             )
-    pipeline = _configure(paths, parameters)
+    pipeline = configure_steps(paths, parameters)
     model: Any = exposure.url
     for name in BEFORE_JUMP:
         if name == "superbias" and paths.superbias is None:
@@ -83,7 +83,7 @@ def calibrate_with_jwst(
     ]
 
 
-def _configure(paths: ReferencePaths, parameters: CalibrationParameters) -> Detector1Pipeline:
+def configure_steps(paths: ReferencePaths, parameters: CalibrationParameters) -> Detector1Pipeline:
     """Make a pipeline whose steps have our parameters and files.
 
     Steps that belong to a pipeline do not copy their input.

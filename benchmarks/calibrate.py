@@ -1,0 +1,254 @@
+"""One exposure from raw file to ramp and rate: jwst's steps, ours, and the floor, side by side.
+
+    python benchmarks/calibrate.py                                     # simulates a full frame
+    python benchmarks/calibrate.py --exposure X_uncal.fits --references DIR --cores 1 2
+
+Every measurement is a process of its own that is bound to as many cores as it may use. jwst runs
+its steps on the whole exposure, with our parameters, and writes nothing; ours ends with the ramp
+and the maps in a ramp store. The floor reads the raw file and writes the ramp in compressed chunks,
+and does nothing else. Wall and CPU time of our steps are sums over threads; chunks are compressed
+in threads of zarr, whose CPU time shows in the total alone. What docs/performance.md shows was
+printed by this script.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+BAND_ROWS = 128
+OUR_STEPS = {
+    "exposure.measure_reference_signal": "refpix: measure",
+    "bands.linearize_band": "group_scale to linearity",
+    "bands.find_jumps": "jump",
+    "bands.fit_ramps": "ramp_fit",
+    "exposure.flag_snowballs": "jump: snowballs",
+    "exposure.good_groups": "good groups",
+}
+"""Module of `nrsdark_xr.calibration` and function, and what it does."""
+
+
+class Steps:
+    """Wall and CPU time by step."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, list[float]] = {}
+        self.lock = threading.Lock()
+
+    @contextmanager
+    def step(self, name: str, clock: Callable[[], float] = time.process_time) -> Iterator[None]:
+        wall, cpu = time.perf_counter(), clock()
+        yield
+        with self.lock:
+            total = self.seconds.setdefault(name, [0.0, 0.0])
+            total[0] += time.perf_counter() - wall
+            total[1] += clock() - cpu
+
+    def timed(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Wrap a function that may run in several threads."""
+
+        def wrapper(*args: Any, **kwargs: Any) -> Any:
+            with self.step(name, time.thread_time):
+                return function(*args, **kwargs)
+
+        return wrapper
+
+
+def load(exposure_file: str, directory: str) -> tuple[Any, Any]:
+    from nrsdark_xr.exposures import read_exposure
+    from nrsdark_xr.references import ReferencePaths
+
+    exposure = read_exposure(exposure_file)
+    found = {kind: Path(directory) / f"{kind}.fits" for kind in ReferencePaths.model_fields}
+    paths = {kind: str(path) for kind, path in found.items() if path.exists()}
+    return exposure, ReferencePaths(**paths)
+
+
+def measure_ours(exposure: Any, paths: Any, scratch: str, cores: int) -> Steps:
+    from nrsdark_xr import calibration
+    from nrsdark_xr.exposures import RawReader
+    from nrsdark_xr.references import clear_hot, load_references
+    from nrsdark_xr.store import RampStore
+
+    steps = Steps()
+    with steps.step("references"):
+        references = load_references(paths, exposure)
+        references = references.replace(mask=clear_hot(references.mask))
+    for place, name in OUR_STEPS.items():
+        module_name, function = place.split(".")
+        module = import_module(f"nrsdark_xr.calibration.{module_name}")
+        setattr(module, function, steps.timed(name, getattr(module, function)))
+    with steps.step("store template"):
+        store = RampStore.open_or_create(f"{scratch}/ramps.zarr", [exposure])
+    buffers = [Timed(store.ramp_buffer(name), steps) for name in exposure.row_names()]
+    with steps.step("calibration, all"), RawReader(exposure) as reader:
+        raw = Timed(reader, steps, "read raw")
+        parameters = calibration.CalibrationParameters()
+        results = calibration.calibrate_exposure(
+            raw, exposure, references, parameters, buffers, threads=cores
+        )
+    with steps.step("write maps"):
+        for name, maps in zip(exposure.row_names(), results, strict=True):
+            store.write_maps(name, maps)
+            store.mark_done("prepare", name, {})
+    return steps
+
+
+class Timed:
+    """A reader of raw samples, or a buffer of ramps, under the clock."""
+
+    def __init__(self, inner: Any, steps: Steps, name: str = "read ramp back") -> None:
+        self.read = steps.timed(name, inner.read)
+        if hasattr(inner, "write"):
+            self.write = steps.timed("write ramp", inner.write)
+
+
+def measure_jwst(exposure: Any, paths: Any, *_: Any) -> Steps:
+    from nrsdark_xr.calibration import CalibrationParameters
+    from nrsdark_xr.steps.stock_engine import BEFORE_JUMP, configure_steps
+
+    steps = Steps()
+    with steps.step("configure"):
+        pipeline = configure_steps(paths, CalibrationParameters())
+    model: Any = exposure.url
+    for name in (*BEFORE_JUMP, "jump", "ramp_fit"):
+        with steps.step(name):
+            model = getattr(pipeline, name).process(model)
+    return steps
+
+
+def measure_floor(exposure: Any, paths: Any, scratch: str, *_: Any) -> Steps:
+    """Read raw bands; write ramps that were made before. Their making is not in the figures."""
+    import numpy as np
+
+    from nrsdark_xr.exposures import RawReader
+    from nrsdark_xr.references import load_references
+    from nrsdark_xr.store import RampStore
+
+    steps = Steps()
+    references = load_references(paths, exposure)
+    bias = np.nan_to_num(references.superbias)
+    store = RampStore.open_or_create(f"{scratch}/ramps.zarr", [exposure])
+    buffers = [store.ramp_buffer(name) for name in exposure.row_names()]
+    with RawReader(exposure) as reader:
+        for integration, buffer in enumerate(buffers):
+            for start in range(0, exposure.ysize, BAND_ROWS):
+                rows = slice(start, min(start + BAND_ROWS, exposure.ysize))
+                with steps.step("read raw"):
+                    raw = reader.read(integration, slice(0, exposure.n_groups), rows)
+                ramp = (raw - bias[rows]) * np.float32(1.0001)  # noise down to the last bit
+                with steps.step("write ramp"):
+                    buffer.write(rows, ramp)
+    return steps
+
+
+SIDES = {"jwst": measure_jwst, "nrsdark_xr": measure_ours, "floor": measure_floor}
+
+
+def work(side: str, exposure_file: str, references: str, scratch: str, cores: int) -> None:
+    """Measure in this process and print the figures."""
+    exposure, paths = load(exposure_file, references)
+    if side == "jwst":
+        exposure = replace(exposure, url=str(Path(exposure.url).absolute()))
+    wall, cpu = time.perf_counter(), time.process_time()
+    steps = SIDES[side](exposure, paths, scratch, cores)
+    total = [time.perf_counter() - wall, time.process_time() - cpu]
+    if side == "floor":
+        total = [sum(values) for values in zip(*steps.seconds.values(), strict=True)]
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(json.dumps({"steps": steps.seconds, "total": total, "peak_mib": peak}))
+
+
+def measure(side: str, exposure: Path, references: Path, scratch: Path, cores: int) -> Any:
+    """Run one side in a process of its own, on `cores` cores."""
+    allowed = sorted(os.sched_getaffinity(0))[:cores]
+    environment = {
+        **os.environ, **dict.fromkeys(THREAD_VARIABLES, str(cores)),
+        "STPIPE_DISABLE_CRDS_STEPPARS": "1",
+    }  # fmt: skip
+    with tempfile.TemporaryDirectory(dir=scratch) as folder:
+        done = subprocess.run(
+            [sys.executable, __file__, "--work", side, "--exposure", exposure, "--references",
+             references, "--scratch", folder, "--cores", str(cores)],
+            env=environment, stdout=subprocess.PIPE, text=True, check=True,
+            preexec_fn=lambda: os.sched_setaffinity(0, allowed),
+        )  # fmt: skip
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def table(rows: list[tuple[str, float, float]]) -> str:
+    lines = ["| step | wall s | CPU s |", "|---|---:|---:|"]
+    return "\n".join(lines + [f"| {name} | {wall:.2f} | {cpu:.2f} |" for name, wall, cpu in rows])
+
+
+def compare(exposure: Path, references: Path, scratch: Path, arguments: Any) -> None:
+    sides = [side for side in SIDES if side != "jwst" or not arguments.without_jwst]
+    for cores in arguments.cores:
+        figures = {}
+        for side in sides:
+            repeats = 1 if side == "jwst" else arguments.repeats
+            runs = [measure(side, exposure, references, scratch, cores) for _ in range(repeats)]
+            figures[side] = min(runs, key=lambda run: run["total"][0])
+        load_now = " ".join(f"{value:.1f}" for value in os.getloadavg())
+        print(f"\n## {exposure.name}, {cores} core(s), load {load_now}\n")
+        for side, run in figures.items():
+            rows = [(name, *seconds) for name, seconds in run["steps"].items()]
+            print(f"{side}: peak {run['peak_mib'] / 1024:.2f} GiB\n")
+            print(table([*rows, ("**total**", *run["total"])]) + "\n")
+        ours = figures["nrsdark_xr"]["total"]
+        for side in sides:
+            theirs = figures[side]["total"]
+            print(
+                f"{side} / nrsdark_xr: {theirs[0] / ours[0]:.2f} in wall, "
+                f"{theirs[1] / ours[1]:.2f} in CPU time"
+            )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--exposure", type=Path, help="uncal file; simulated unless given")
+    parser.add_argument("--references", type=Path, help="folder with mask.fits, gain.fits, ...")
+    parser.add_argument("--subarray", default="FULL", help="what to simulate")
+    parser.add_argument("--groups", type=int, help="what to simulate")
+    parser.add_argument("--cores", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--repeats", type=int, default=1, help="of ours and the floor: best counts")
+    parser.add_argument("--without-jwst", action="store_true")
+    parser.add_argument("--scratch", type=Path, help="folder for stores and simulated files")
+    parser.add_argument("--work", choices=list(SIDES), help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.work:
+        files = str(arguments.exposure), str(arguments.references), str(arguments.scratch)
+        work(arguments.work, *files, arguments.cores[0])
+        return
+    with tempfile.TemporaryDirectory(dir=arguments.scratch) as folder:
+        exposure, references = arguments.exposure, arguments.references
+        if exposure is None:
+            from nrsdark_xr.simulate import SimulationParameters, simulate
+
+            simulate(
+                f"{folder}/set",
+                SimulationParameters(
+                    subarray=arguments.subarray, groups=arguments.groups, exposures=1
+                ),
+            )
+            exposure = next(Path(folder, "set").glob("*_uncal.fits"))
+            references = exposure.parent / "references"
+        compare(exposure, references, Path(folder), arguments)
+
+
+if __name__ == "__main__":
+    main()
