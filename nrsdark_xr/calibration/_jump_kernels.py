@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nrsdark_xr.calibration._compile import kernel
 from nrsdark_xr.calibration._medians import column_medians
+from nrsdark_xr.compile import kernel
 from nrsdark_xr.detector import DQ
 
 _JUMP = np.uint8(DQ.JUMP_DET)

@@ -3,6 +3,8 @@
 For exposures whose groups are single frames. Types follow jwst 3.0.0 to the bit: samples, bias and
 polynomial are float32, the reference signal is subtracted in float64. The rules themselves are
 written out, array by array, in `group_scale`, `saturation`, `superbias`, `refpix` and `linearity`.
+What `saturation` looks for in the second group cannot be in single frames: one that is under the
+threshold has not risen by more than was left to the threshold.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from nrsdark_xr.calibration._compile import kernel
+from nrsdark_xr.compile import kernel
 from nrsdark_xr.detector import DQ
 
 _SATURATED = np.uint8(DQ.SATURATED)
@@ -66,7 +68,6 @@ def linearize(
     first_row: int,
     scale: np.float32,
     grow: int,
-    look_at_second: bool,
     pixels: Pixels,
     signal: Signal,
     coefficients: NDArray[Any],
@@ -85,8 +86,6 @@ def linearize(
         DN per raw unit.
     grow : int
         Layers of neighbours that saturate with a pixel; the halo has as many rows.
-    look_at_second : bool
-        Look for jumps late in the second group that saturate the third.
     pixels : Pixels
     signal : Signal
     coefficients : ndarray of float32, shape (coefficient, y, x)
@@ -135,15 +134,6 @@ def linearize(
                 )
                 _evaluate(coefficients, row, begin, part, result)
                 _keep_saturated(part, g, start[begin:end], result)
-        if look_at_second and n_groups > 2:
-            for x in range(n_columns):
-                if start[x] == 2 and _saturates_in_second(
-                    np.float32(raw[0, y, x]) * scale,
-                    np.float32(raw[1, y, x]) * scale,
-                    pixels.threshold[y, x],
-                    pixels.bias[y, x],
-                ):
-                    groupdq[1, row, x] |= _DO_NOT_USE
 
 
 @kernel
@@ -245,15 +235,6 @@ def _keep_saturated(
     """Undo the polynomial where a pixel is saturated."""
     for x in range(plane.size):
         result[x] = plane[x] if group >= start[x] else result[x]
-
-
-@kernel
-def _saturates_in_second(
-    first: np.float32, second: np.float32, threshold: np.float32, bias: np.float32
-) -> bool:
-    """Whether a steep second group cannot be the ramp's own slope."""
-    expected = np.float64(first - bias) * 3.0 + np.float64(bias)
-    return bool(expected < threshold and second - first > threshold - first)
 
 
 @kernel

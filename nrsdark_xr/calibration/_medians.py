@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nrsdark_xr.calibration._compile import kernel
+from nrsdark_xr.compile import kernel
 
 _MAX_STEPS = 24
 """Trials before the columns that are left (infinities, many equal values) are sorted."""

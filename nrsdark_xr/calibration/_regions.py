@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from nrsdark_xr.calibration._compile import kernel
+from nrsdark_xr.compile import kernel
 
 _SMALLEST_RING = 8
 """Pixels of the smallest region with a hole in it: a ring around one pixel."""

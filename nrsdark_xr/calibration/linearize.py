@@ -106,7 +106,6 @@ def linearize_band(
         inner.start,
         group_scale(n_frames=exposure.n_frames, frame_divisor=exposure.frame_divisor),
         parameters.n_pix_grow_sat,
-        parameters.use_readpatt,
         _linearize_kernels.Pixels(
             (references.mask[around] & np.uint32(DQ.DO_NOT_USE)) != 0,
             np.ascontiguousarray(references.saturation[around]),

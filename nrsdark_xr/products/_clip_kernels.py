@@ -15,8 +15,9 @@ from math import sqrt
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from nrsdark_xr.compile import kernel
 
 MAX_FILES = np.iinfo(np.uint16).max
 """Files that can be counted in uint16."""
@@ -32,7 +33,7 @@ BAD = np.float32(np.inf)
 """Stands for a bad sample inside a tile: sorts last."""
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _select(values: Any, n: int, k: int) -> float:
     """Wirth's selection of the k-th smallest of the first `n` values, which it permutes."""
     left = 0
@@ -59,7 +60,7 @@ def _select(values: Any, n: int, k: int) -> float:
     return values[k]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _median(values: Any, n: int) -> float:
     if n % 2 == 0:
         upper = _select(values, n, n // 2)
@@ -67,7 +68,7 @@ def _median(values: Any, n: int) -> float:
     return _select(values, n, (n - 1) // 2)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _astropy_bounds(
     values: Any,
     n: int,
@@ -115,7 +116,7 @@ def _astropy_bounds(
     return lower, upper
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _sorted_bounds(ordered: Any, n: int, maxiters: int, sigma: float) -> tuple[float, float, bool]:
     """Bounds about the median of `n` sorted values, and whether no sample is within rounding."""
     first = 0
@@ -156,7 +157,7 @@ def _sorted_bounds(ordered: Any, n: int, maxiters: int, sigma: float) -> tuple[f
     return lower, upper, True
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _load_tile(
     values: Any,
     limits: Any,
@@ -179,7 +180,7 @@ def _load_tile(
                     tile[f, p] = BAD
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _moments(tile: Any, width: int, count: Any, mean: Any, std: Any) -> None:
     """Count, mean and standard deviation of the good samples of each pixel, in file order."""
     n_files = tile.shape[0]
@@ -202,7 +203,7 @@ def _moments(tile: Any, width: int, count: Any, mean: Any, std: Any) -> None:
         std[p] = sqrt(std[p] / max(count[p], 1.0))
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _sort_tile(tile: Any, ordered: Any, network: Any, width: int) -> None:
     """Sort each pixel of `tile` along the files into `ordered`."""
     for f in range(tile.shape[0]):
@@ -219,7 +220,7 @@ def _sort_tile(tile: Any, ordered: Any, network: Any, width: int) -> None:
             ordered[high, p] = a if swap else b
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _bounded_moments(tile: Any, p: int, lower: float, upper: float) -> tuple[int, float, float]:
     """Count, mean and standard deviation of one pixel's samples within bounds, in file order."""
     count = 0
@@ -238,7 +239,7 @@ def _bounded_moments(tile: Any, p: int, lower: float, upper: float) -> tuple[int
     return count, mean, sqrt(std / count)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def clip_tiles(
     values: NDArray[np.float32],
     limits: NDArray[np.uint16],

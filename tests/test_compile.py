@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numba.core.caching
 
-from nrsdark_xr.calibration._compile import kernel
+from nrsdark_xr.compile import kernel
 
 
 def test_compiles_without_a_folder_for_the_cache(monkeypatch):
