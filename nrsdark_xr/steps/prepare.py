@@ -25,6 +25,7 @@ from nrsdark_xr.steps.session import Session
 from nrsdark_xr.steps.stock_engine import calibrate_with_jwst
 from nrsdark_xr.steps.tasks import (
     CountingReader,
+    free_threads,
     report_bytes,
     run_first,
     run_per_exposure,
@@ -134,7 +135,12 @@ def _prepare_task(
     ramps = [CountingRamps(store.ramp_buffer(name)) for name in names]
     with RawReader(exposure) as reader:
         results = calibrate_exposure(
-            CountingReader(reader), exposure, references, parameters, ramps
+            CountingReader(reader),
+            exposure,
+            references,
+            parameters,
+            ramps,
+            threads=free_threads(),
         )
     for name, maps in zip(names, results, strict=True):
         store.write_maps(name, maps)

@@ -41,6 +41,14 @@ def report_bytes(n_bytes: int) -> None:
     get_worker().log_event(PROGRESS_TOPIC, int(n_bytes))
 
 
+def free_threads() -> int:
+    """Tell how many threads a task may use: its share of those of its worker."""
+    from distributed import get_worker
+
+    state = get_worker().state
+    return max(1, state.nthreads // max(1, len(state.executing)))
+
+
 def task_key(step: str, exposure: Exposure, fingerprint: Fingerprint) -> str:
     """Name the task of an exposure: the same work has the same name."""
     return f"{step}-{exposure.name}-{digest([fingerprint, exposure_record(exposure)])}"
