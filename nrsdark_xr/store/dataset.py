@@ -188,7 +188,7 @@ class _Rows(BackendArray):
 
 
 def _runs(rows: NDArray[np.intp]) -> Iterator[tuple[slice, slice]]:
-    """Split rows into runs of neighbours: place in `rows`, slice of the store; absent ones alone."""
+    """Split rows into runs: place in `rows`, slice of the store; absent rows stay alone."""
     steps = np.diff(rows) != 1
     steps |= rows[:-1] == _NOT_THERE
     edges = [0, *(np.flatnonzero(steps) + 1).tolist(), rows.size] if rows.size else []

@@ -11,7 +11,6 @@ from nrsdark_xr.products.blocks import map_kernel
 from nrsdark_xr.progress import Progress
 from nrsdark_xr.steps.compute import compute_to_zarr, computing_here
 
-
 CALLS: list[tuple[int, ...]] = []
 
 
