@@ -314,8 +314,15 @@ def test_measured_memory_is_at_most_the_predicted_and_not_far_below(
     assert peaks.tree <= told.tree_peak() <= MARGIN * peaks.tree
 
 
-def test_the_stock_engine_takes_far_more_memory(raw):
-    assert plan(raw, "engine=jwst").worker_peak() > plan(raw).worker_peak()
+def test_the_stock_engine_takes_memory_for_the_whole_exposure(raw):
+    exposure = choose_inputs(raw.config(), say=lambda _: None)[0][0].exposure
+    long = replace(exposure, n_groups=6000)
+    samples = long.n_groups * long.ysize * long.xsize
+    options = {"n_files": 3, "threads": 1, "client_threads": 1}
+    needs = memory_module.step_memory(long, engine="jwst", **options)
+    assert needs["prepare"].task > memory_module.STOCK_SAMPLE * samples
+    assert needs["prepare"].task > memory_module.step_memory(long, **options)["prepare"].task
+    assert plan(raw, "engine=jwst").memory["bias"] == plan(raw).memory["bias"]
 
 
 def test_memory_grows_with_what_it_is_for(raw):
