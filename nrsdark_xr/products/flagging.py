@@ -57,9 +57,7 @@ def flag_rc(ds: xr.Dataset, *, parameters: RCParameters | None = None) -> xr.Dat
     if files.sizes["group"] < _GROUPS_FOR_RC:
         raise NrsdarkError(f"RC pixels need {_GROUPS_FOR_RC} groups, not {files.sizes['group']}")
     frame = ["y", "x"]
-    science = science_pixels(files).variable
-    if files.chunks:
-        science = science.chunk()  # once in the graph, not once per file
+    science = whole_frame(_lazy_science_pixels(files), *frame).variable
     candidates = [
         xr.apply_ufunc(
             rc_candidates,
@@ -109,7 +107,7 @@ def flag_rtn(ds: xr.Dataset, *, parameters: RTNParameters | None = None) -> xr.D
     parameters = RTNParameters() if parameters is None else parameters
     if parameters.method == "report":
         files = accepted_files(ds, ["negative_jumps"])
-        science = science_pixels(files)
+        science = _lazy_science_pixels(files)
         count = _count_above(
             files["negative_jumps"],
             _rtn_thresholds(files["negative_jumps"], science, parameters),
@@ -117,7 +115,7 @@ def flag_rtn(ds: xr.Dataset, *, parameters: RTNParameters | None = None) -> xr.D
         telegraph = count > parameters.max_ramps
     else:
         files = accepted_files(ds, ["groupdq"])
-        science = science_pixels(files)
+        science = _lazy_science_pixels(files)
         jumps = ((files["groupdq"] & np.uint8(DQ.JUMP_DET)) != 0).sum("group", dtype=np.uint16)
         cap = rtn_cap(files.sizes["group"], parameters)
         count = _count_above(jumps, xr.Variable("file", np.full(files.sizes["file"], cap)))
@@ -192,6 +190,13 @@ def _alone(array: xr.DataArray, i: int, groups: int | slice) -> xr.Variable:
     return frames.variable.copy(data=data)
 
 
+def _lazy_science_pixels(files: xr.Dataset) -> xr.DataArray:
+    """Cut as `files`: a map in memory would go into the graph once for each of its uses."""
+    science = science_pixels(files)
+    chunks = {dim: files.chunksizes[dim] for dim in science.dims if dim in files.chunksizes}
+    return science.chunk(chunks) if chunks else science
+
+
 def _rtn_thresholds(
     jumps: xr.DataArray, science: xr.DataArray, parameters: RTNParameters
 ) -> xr.DataArray:
@@ -199,7 +204,7 @@ def _rtn_thresholds(
     counted = jumps.astype(np.int64) * science
     return xr.apply_ufunc(
         rtn_threshold,
-        int(science.sum()),
+        science.sum(),
         counted.sum(("y", "x")),
         (counted * counted).sum(("y", "x")),
         parameters.sigma,
