@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nrsdark_xr.progress import Progress
+from nrsdark_xr.steps.futures import as_finished, result_of
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -38,7 +39,6 @@ def compute_to_zarr(
         Bytes that the blocks read together.
     """
     import dask
-    from distributed import as_completed
 
     names = list(dataset.data_vars)
     chunks = dataset[names[0]].data.chunksize
@@ -56,8 +56,8 @@ def compute_to_zarr(
     ]
     share = n_bytes / len(tasks)
     with progress.stage(title, total_bytes=n_bytes, total_items=len(tasks), item="blocks") as stage:
-        for future in as_completed(client.compute(tasks, optimize_graph=False)):
-            future.result()
+        for future in as_finished(client, client.compute(tasks, optimize_graph=False)):
+            result_of(future, url)
             stage.advance(share, items=1)
 
 

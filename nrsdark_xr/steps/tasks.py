@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from nrsdark_xr.errors import NrsdarkError
 from nrsdark_xr.exposures import Exposure, RawReader
 from nrsdark_xr.steps.fingerprints import Fingerprint, digest, exposure_record
+from nrsdark_xr.steps.futures import as_finished, died, result_of
 from nrsdark_xr.steps.session import Session
 from nrsdark_xr.store import Step
 
@@ -64,10 +65,8 @@ def run_first(session: Session, function: Callable[..., Any], *arguments: Any) -
     NrsdarkError
         If it fails for something that the user can mend.
     """
-    from distributed import wait
-
     future = session.client.submit(function, *arguments)
-    wait(future)
+    next(as_finished(session.client, [future]))
     if future.status == "error":
         raise future.exception()
     return future
@@ -101,8 +100,6 @@ def run_per_exposure(
     NrsdarkError
         If a task fails and ``on_error`` is ``stop``; what other tasks finished stays.
     """
-    from distributed import as_completed
-
     client = session.client
     session.store.forget(step, [name for exposure in exposures for name in exposure.row_names()])
     total = sum(n_bytes(exposure) for exposure in exposures)
@@ -110,7 +107,7 @@ def run_per_exposure(
         client.subscribe_topic(PROGRESS_TOPIC, lambda event: stage.advance(event[1]))
         futures = {submit(exposure): exposure for exposure in exposures}
         try:
-            for future in as_completed(list(futures)):
+            for future in as_finished(client, futures):
                 exposure = futures[future]
                 if future.status == "finished":
                     stage.advance(items=1)
@@ -137,16 +134,18 @@ def _explain(error: BaseException, exposure: Exposure) -> BaseException:
     from distributed import KilledWorker
 
     if isinstance(error, KilledWorker):
-        return NrsdarkError(
-            "its worker died again and again, probably for want of memory",
-            file=exposure.url,
-            remedy="run fewer workers, or workers with more memory",
-        )
+        return died(exposure.url)
     if isinstance(error, OSError):
         return NrsdarkError(f"{type(error).__name__}: {error}", file=exposure.url)
     return error
 
 
 def gather(session: Session, collection: Any) -> Any:
-    """Compute a lazy dataset on the cluster into memory here."""
-    return session.client.compute(collection, sync=True)
+    """Compute a dataset on the cluster into memory here; one that is not lazy is returned."""
+    from dask import is_dask_collection
+
+    if not is_dask_collection(collection):
+        return collection
+    client = session.client
+    (future,) = as_finished(client, [client.compute(collection)])
+    return result_of(future, session.store.url)
