@@ -15,7 +15,7 @@ demo: $(BIN)/.installed
 	@$(BIN)/nrsdark demo --out demo
 
 test: lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 lint: $(BIN)/.installed-dev
 	$(BIN)/ruff check .

@@ -22,7 +22,7 @@ ROOMS = (
     "steps",
 )
 """Data flow in this order, so each room may import the earlier ones only."""
-COMMON = {"errors", "parameters"}
+COMMON = {"compile", "errors", "parameters"}
 """Modules that all rooms may import."""
 ABOVE = {"config", "progress", "cluster", "plan"}
 """Modules that the steps may import besides."""

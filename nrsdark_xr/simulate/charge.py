@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import math
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from nrsdark_xr.compile import kernel as compiled
 from nrsdark_xr.simulate.pixels import ADC_MAXIMUM, RCPixels, Telegraph
 
 _INVERSION_LIMIT = 10.0
@@ -37,7 +37,7 @@ def bright_pixels(rate: NDArray[np.float32], seconds: float) -> NDArray[np.int64
     return np.flatnonzero(rate * np.float32(seconds) >= _INVERSION_LIMIT)
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def gather(  # type: ignore[no-untyped-def]
     charge,
     deposit,
@@ -91,7 +91,7 @@ def gather(  # type: ignore[no-untyped-def]
             deposit[row, column] = 0
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _poisson(uniform, nothing):  # type: ignore[no-untyped-def]
     """Poisson variate by inversion, given the probability of 0."""
     expected = -math.log(nothing)
@@ -105,7 +105,7 @@ def _poisson(uniform, nothing):  # type: ignore[no-untyped-def]
     return number
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def digitise(  # type: ignore[no-untyped-def]
     charge, offset, noise, kernel, full_well, gain, curvature, adc_sum
 ):

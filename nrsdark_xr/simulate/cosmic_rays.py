@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import math
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from nrsdark_xr.compile import kernel as compiled
 from nrsdark_xr.detector import DETECTOR_SIZE
 from nrsdark_xr.simulate.parameters import CosmicRayParameters, SnowballParameters
 
@@ -61,7 +61,7 @@ def add_cosmic_rays(
     )
 
 
-@numba.njit(cache=True)
+@compiled
 def _add_tracks(deposit, y, x, dy, dx, charge, diffusion):  # type: ignore[no-untyped-def]
     """Spread each charge along its track, with a Gaussian of `diffusion` pixels about it."""
     rows, columns = deposit.shape
