@@ -202,7 +202,6 @@ class BandCalibration:
             readnoise=self.references.readnoise[rows, columns],
             frame_time=self.exposure.frame_time,
             group_time=self.exposure.group_time,
-            group_gap=self.exposure.group_gap,
             n_frames=self.exposure.n_frames,
             parameters=self.parameters.ramp_fit,
             first_row=first_row,

@@ -42,7 +42,6 @@ def fit_ramps(
     readnoise: NDArray[np.float32],
     frame_time: float,
     group_time: float,
-    group_gap: int,  # noqa: ARG001
     n_frames: int,
     parameters: RampFitParameters,
     first_row: int = 0,
@@ -61,9 +60,6 @@ def fit_ramps(
         Read noise of the difference of two groups (CDS) [DN].
     frame_time, group_time : float
         Of one frame, and from one group to the next [s].
-    group_gap : int
-        Frames dropped between groups. Part of the readout as stcal takes it; no result depends on
-        it beyond `group_time`.
     n_frames : int
         Frames averaged into a group.
     parameters : RampFitParameters

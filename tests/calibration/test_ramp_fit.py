@@ -14,7 +14,8 @@ from nrsdark_xr.calibration.ramp_fit import fit_ramps
 from nrsdark_xr.detector import DQ
 
 JUMP, SATURATED, DO_NOT_USE = int(DQ.JUMP_DET), int(DQ.SATURATED), int(DQ.DO_NOT_USE)
-TIMES = {"frame_time": 10.73677, "group_time": 14.58889, "group_gap": 0}
+TIMES = {"frame_time": 10.73677, "group_time": 14.58889}
+GROUP_GAP = 0
 
 
 def stcal_rates(ramp, groupdq, pixeldq, gain, readnoise, *, n_frames=1, suppress=True):
@@ -27,7 +28,7 @@ def stcal_rates(ramp, groupdq, pixeldq, gain, readnoise, *, n_frames=1, suppress
         name="NIRSPEC",
         frame_time=TIMES["frame_time"],
         group_time=TIMES["group_time"],
-        groupgap=TIMES["group_gap"],
+        groupgap=GROUP_GAP,
         nframes=n_frames,
         drop_frames1=0,
     )
