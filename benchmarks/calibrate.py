@@ -32,8 +32,8 @@ from typing import Any
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 BAND_ROWS = 128
 OUR_STEPS = {
-    "exposure.measure_reference_signal": "refpix: measure",
-    "bands.linearize_band": "group_scale to linearity",
+    "traditional.measure_reference_signal": "refpix: measure",
+    "traditional.linearize_band": "group_scale to linearity",
     "bands.find_jumps": "jump",
     "bands.fit_ramps": "ramp_fit",
     "exposure.flag_snowballs": "jump: snowballs",

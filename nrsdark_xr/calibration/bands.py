@@ -1,4 +1,4 @@
-"""Bands of rows from raw samples to ramps, jumps and rates, several at a time."""
+"""Bands of rows from linearized samples to ramps, jumps and rates, several at a time."""
 
 from __future__ import annotations
 
@@ -7,19 +7,18 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 from queue import SimpleQueue
-from threading import Semaphore
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nrsdark_xr.calibration._threads import in_threads
+from nrsdark_xr.calibration.cds_noise import cds_noise
 from nrsdark_xr.calibration.jump import find_jumps, flag_bad_gain
-from nrsdark_xr.calibration.linearize import linearize_band, rows_around, widen, within
+from nrsdark_xr.calibration.linearize import widen, within
 from nrsdark_xr.calibration.parameters import CalibrationParameters
-from nrsdark_xr.calibration.protocols import RampBuffer, RawSamples
+from nrsdark_xr.calibration.protocols import LinearizedSamples, RampBuffer
 from nrsdark_xr.calibration.ramp_fit import fit_ramps
-from nrsdark_xr.calibration.refpix import ReferenceSignal
 from nrsdark_xr.detector import DQ
 from nrsdark_xr.exposures import Exposure
 from nrsdark_xr.references import References
@@ -51,12 +50,10 @@ class BandCalibration:
 
     Attributes
     ----------
-    raw, exposure, references, parameters, ramps
-        As `nrsdark_xr.calibration.exposure.calibrate_exposure` takes them, thresholds made usable.
-    signals : sequence of ReferenceSignal
-        For each integration.
-    usable_groups : int
-        As `nrsdark_xr.calibration.jump.find_jumps` takes it.
+    samples : LinearizedSamples
+        Where the linearized ramps come from.
+    exposure, references, parameters, ramps
+        As `nrsdark_xr.calibration.exposure.calibrate_exposure` takes them.
     groupdq : ndarray of uint8, shape (integration, group, y, x)
         Filled band by band.
     pixeldq : ndarray of uint32, shape (y, x)
@@ -65,28 +62,28 @@ class BandCalibration:
         Filled band by band; NaN where DO_NOT_USE.
     negative_jumps : ndarray of uint16, shape (integration, y, x)
         Filled band by band.
+    cds_noise : ndarray of float32, shape (integration, y, x)
+        Filled band by band.
     """
 
-    raw: RawSamples
+    samples: LinearizedSamples
     exposure: Exposure
     references: References
     parameters: CalibrationParameters
     ramps: Sequence[RampBuffer]
-    signals: Sequence[ReferenceSignal]
-    usable_groups: int
     groupdq: NDArray[np.uint8]
     pixeldq: NDArray[np.uint32]
     rate: NDArray[np.float32]
     rate_err: NDArray[np.float32]
     negative_jumps: NDArray[np.uint16]
+    cds_noise: NDArray[np.float32]
 
     def calibrate(self, bands: Sequence[slice], *, threads: int) -> None:
         """Calibrate all bands, and fit their ramps as if there were no snowballs.
 
-        `threads` of them are computed at once; one more is being read or written meanwhile.
+        One more than `threads` are under way at once, since some wait for files.
         """
         at_once = min(threads + 1, len(bands))
-        computing = Semaphore(threads)
         workspaces: SimpleQueue[Workspace] = SimpleQueue()
         largest = max(math.prod(self._shape(self._with_halo(rows))) for rows in bands)
         for _ in range(at_once):
@@ -94,7 +91,7 @@ class BandCalibration:
 
         def calibrate_band(rows: slice) -> None:
             workspace = workspaces.get()
-            ramp = self._calibrate_band(rows, workspace, computing)
+            ramp = self._calibrate_band(rows, workspace)
             for integration, buffer in enumerate(self.ramps):
                 buffer.write(rows, ramp[integration])
             workspaces.put(workspace)
@@ -124,9 +121,7 @@ class BandCalibration:
 
         in_threads(fit_block, blocks, threads=threads)
 
-    def _calibrate_band(
-        self, rows: slice, workspace: Workspace, computing: Semaphore
-    ) -> NDArray[np.float32]:
+    def _calibrate_band(self, rows: slice, workspace: Workspace) -> NDArray[np.float32]:
         """Fill all maps of a band; give its ramp (integration, group, y, x)."""
         around = self._with_halo(rows)
         inner = within(rows, around)
@@ -134,29 +129,17 @@ class BandCalibration:
         size = math.prod(shape)
         ramp = workspace.ramp[:size].reshape(shape)
         groupdq = workspace.groupdq[:size].reshape(shape)
-        raw_rows, _ = rows_around(around, self.exposure, self.parameters.saturation)
-        for integration, signal in enumerate(self.signals):
-            samples = self.raw.read(integration, slice(0, self.exposure.n_groups), raw_rows)
-            with computing:
-                linearity_dq = linearize_band(
-                    samples,
-                    around,
-                    self.exposure,
-                    self.references,
-                    signal,
-                    self.parameters.saturation,
-                    ramp=ramp[integration],
-                    groupdq=groupdq[integration],
-                )
-            del samples  # before the next integration takes as much
-        with computing:
-            self.pixeldq[rows] |= linearity_dq[inner]
-            groupdq = self._find_jumps(rows, around, ramp, groupdq)
-            self.groupdq[:, :, rows] = groupdq[:, :, inner]
-            for integration, flags in enumerate(groupdq):
-                self._fit(
-                    integration, rows, slice(None), ramp[integration], flags, first_row=inner.start
-                )
+        for integration in range(len(ramp)):
+            pixeldq = self.samples.fill(
+                integration, around, ramp=ramp[integration], groupdq=groupdq[integration]
+            )
+            self.pixeldq[rows] |= pixeldq[inner]
+        groupdq = self._find_jumps(rows, around, ramp, groupdq)
+        self.groupdq[:, :, rows] = groupdq[:, :, inner]
+        for integration, flags in enumerate(groupdq):
+            self._fit(
+                integration, rows, slice(None), ramp[integration], flags, first_row=inner.start
+            )
         return ramp[:, :, inner]
 
     def _find_jumps(
@@ -178,7 +161,7 @@ class BandCalibration:
             readnoise=self.references.readnoise[around],
             n_frames=self.exposure.n_frames,
             parameters=self.parameters.jump,
-            usable_groups=self.usable_groups,
+            usable_groups=self.samples.usable_groups,
         )
         self.negative_jumps[:, rows] = found.negative_jumps[:, within(rows, around)]
         return found.groupdq

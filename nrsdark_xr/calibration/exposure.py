@@ -22,9 +22,9 @@ from nrsdark_xr.calibration.bands import MIN_GROUPS_FOR_JUMPS, BandCalibration, 
 from nrsdark_xr.calibration.jump import good_groups
 from nrsdark_xr.calibration.parameters import CalibrationParameters, SnowballParameters
 from nrsdark_xr.calibration.protocols import RampBuffer, RawSamples
-from nrsdark_xr.calibration.reference_signal import measure_reference_signal
 from nrsdark_xr.calibration.saturation import usable_thresholds
 from nrsdark_xr.calibration.snowballs import flag_snowballs
+from nrsdark_xr.calibration.traditional import TraditionalSamples
 from nrsdark_xr.detector import DETECTOR_SIZE, is_irs2
 from nrsdark_xr.errors import NrsdarkError
 from nrsdark_xr.exposures import Exposure
@@ -90,8 +90,8 @@ def calibrate_exposure(
     band_rows : int, optional
         Rows calibrated at a time. Results do not depend on it.
     threads : int, optional
-        Bands worked on at once; one more may be waiting for its samples or being written. Results
-        do not depend on it, memory does: a band of a ramp, its flags and its raw samples for each.
+        Threads to use; one more may be waiting for files. Results do not depend on it, memory does:
+        a band of a ramp, its flags and its raw samples for each.
 
     Returns
     -------
@@ -114,19 +114,17 @@ def calibrate_exposure(
     threshold, saturation_dq = usable_thresholds(references.saturation, references.saturation_dq)
     references = references.replace(saturation=threshold, saturation_dq=saturation_dq)
     pixeldq = _pixeldq_before_refpix(references)
-    signals, usable_groups = measure_reference_signal(
-        raw, exposure, references, pixeldq, parameters.refpix, threads=threads
+    samples = TraditionalSamples.look(
+        raw, exposure, references, pixeldq, parameters, threads=threads
     )
     cube = (exposure.n_integrations, exposure.n_groups, exposure.ysize, exposure.xsize)
     image = (cube[0], *cube[2:])
     calibration = BandCalibration(
-        raw=raw,
+        samples=samples,
         exposure=exposure,
         references=references,
         parameters=parameters,
         ramps=ramps,
-        signals=signals,
-        usable_groups=usable_groups,
         groupdq=np.empty(cube, np.uint8),
         pixeldq=pixeldq,
         rate=np.empty(image, np.float32),

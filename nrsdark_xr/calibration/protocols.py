@@ -1,4 +1,4 @@
-"""Where raw samples come from and where ramps are kept, as calibration sees them."""
+"""Where samples come from and where ramps are kept, as calibration sees them."""
 
 from __future__ import annotations
 
@@ -13,6 +13,45 @@ class RawSamples(Protocol):
 
     def read(self, integration: int, groups: slice, rows: slice) -> NDArray[np.uint16]:
         """Return samples of shape (group, row, x)."""
+
+
+class LinearizedSamples(Protocol):
+    """Where linearized ramps come from: what depends on how the detector was read out.
+
+    Bands of rows are asked for in ascending order, several of them at once, each for all
+    integrations in turn. Neighbouring bands have rows in common, which must come out the same.
+
+    """
+
+    @property
+    def usable_groups(self) -> int:
+        """Usable groups of the whole frame, as `nrsdark_xr.calibration.jump.find_jumps` asks."""
+
+    def fill(
+        self,
+        integration: int,
+        rows: slice,
+        *,
+        ramp: NDArray[np.float32],
+        groupdq: NDArray[np.uint8],
+    ) -> NDArray[np.uint32]:
+        """Calibrate some rows up to linearity.
+
+        Parameters
+        ----------
+        integration : int
+        rows : slice
+            Of the science frame (2048 rows in full frame, however it was read out).
+        ramp : ndarray of float32, shape (group, y, x)
+            Filled with the ramp of `rows` [DN].
+        groupdq : ndarray of uint8, shape (group, y, x)
+            Filled with its flags.
+
+        Returns
+        -------
+        ndarray of uint32, shape (y, x)
+            Flags that the pixels get on the way.
+        """
 
 
 class RampBuffer(Protocol):
