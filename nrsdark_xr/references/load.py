@@ -1,4 +1,4 @@
-"""Reference files, read through the jwst data models and cut to an exposure."""
+"""Reference files, read as the data models of jwst do and cut to an exposure."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from nrsdark_xr.exposures.locations import (
 )
 from nrsdark_xr.references.cut import Rectangle, cut, reference_rectangle
 from nrsdark_xr.references.paths import ReferencePaths
+from nrsdark_xr.references.decode import extension, read_array
 from nrsdark_xr.references.references import References
 
 _CRDS = "give the file that CRDS names for these exposures"
@@ -34,10 +35,9 @@ def load_references(
 ) -> References:
     """Load the reference files of an exposure.
 
-    Files are read through the data models of jwst, so that the bits of each DQ array are translated
-    by its DQ_DEF exactly as jwst does (``stdatamodels.dynamicdq.dynamic_mask``). A reference larger
-    than the exposure is cut as jwst's ``reffile_utils.get_subarray_model`` does. Single NaN pixels
-    stay, for the steps to flag.
+    The bits of each DQ array are translated by its DQ_DEF as jwst does
+    (``stdatamodels.dynamicdq.dynamic_mask``). A reference larger than the exposure is cut as jwst's
+    ``reffile_utils.get_subarray_model`` does. Single NaN pixels stay, for the steps to flag.
 
     Parameters
     ----------
@@ -102,7 +102,7 @@ def _load(
         if array.shape[-2:] != main.shape[-2:] or (name == "dq" and array.ndim != 2):
             what = f"its arrays have different shapes: {array.shape} and {main.shape}"
             raise NrsdarkError(what, file=location, remedy=_CRDS)
-        loaded[name] = _native(cut(array, have, want, location))
+        loaded[name] = cut(array, have, want, location)
     values = loaded[names[0]]
     if values.dtype.kind == "f" and np.isnan(values).all():
         what = f"is NaN throughout the {want} of this exposure"
@@ -157,33 +157,17 @@ def _check_kind(header: Any, kind: str, exposure: Exposure, url: str) -> None:
 
 
 def _arrays(kind: str, hdus: Any, names: list[str], url: str) -> dict[str, Any]:
-    """Let the data model of jwst decode the arrays; the first of `names` must be in the file."""
-    from stdatamodels.jwst import datamodels
-
-    models = {
-        "mask": (datamodels.MaskModel, "DQ"),
-        "saturation": (datamodels.SaturationModel, "SCI"),
-        "linearity": (datamodels.LinearityModel, "COEFFS"),
-        "gain": (datamodels.GainModel, "SCI"),
-        "readnoise": (datamodels.ReadnoiseModel, "SCI"),
-        "superbias": (datamodels.SuperBiasModel, "SCI"),
-    }
-    model_class, extension = models[kind]
-    if extension not in hdus:
-        raise NrsdarkError(f"has no {extension} extension", file=url, remedy=_CRDS)
+    """Read the arrays `names`, of which the first must be in the file."""
+    if extension(names[0]) not in hdus:
+        raise NrsdarkError(f"has no {extension(names[0])} extension", file=url, remedy=_CRDS)
     try:
-        with model_class(hdus) as model:
-            arrays = {name: getattr(model, name) for name in names}
-    except (TypeError, ValueError) as error:  # astropy and stdatamodels on truncated or odd arrays
+        arrays = {name: read_array(hdus, name) for name in names}
+    except (TypeError, ValueError) as error:  # astropy and numpy on truncated or odd arrays
         reason = " ".join(str(error).split())
         raise NrsdarkError(
             f"cannot be read as a {kind} reference ({reason})", file=url, remedy=_CRDS
         ) from error
-    if "dq" in arrays and "DQ" not in hdus:  # the default of LinearityModel has a plane too many
-        arrays["dq"] = np.zeros(arrays[names[0]].shape[-2:], dtype=np.uint32)
+    main = arrays[names[0]]
+    if "dq" in arrays and arrays["dq"] is None and main is not None:
+        arrays["dq"] = np.zeros(main.shape[-2:], dtype=np.uint32)
     return arrays
-
-
-def _native(array: NDArray[Any]) -> NDArray[Any]:
-    """Make an array C-contiguous and of native byte order, without a copy if it is so already."""
-    return np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("="))
