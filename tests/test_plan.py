@@ -20,6 +20,7 @@ from nrsdark_xr.simulate import SimulationParameters, simulate
 from nrsdark_xr.steps import run_steps
 from nrsdark_xr.steps.inputs import choose_inputs
 from nrsdark_xr.store import RampStore
+from nrsdark_xr.store.schema import step_variables
 from tests.end_to_end.conftest import Project, copy_of
 
 MARGIN = 1.2
@@ -93,7 +94,7 @@ def test_bytes_and_objects_are_those_of_the_run(raw, run_once):
     bias, prepare, average, synthesize, _ = told.steps
     store, output = (Path(run_once.config().store), Path(run_once.config().output))
     chunks = [path for path in store.glob("*/c/**/*") if path.is_file()]
-    names = {"ramp", "groupdq", "pixeldq", "rate", "rate_err", "good_groups", "negative_jumps"}
+    names = {variable.name for variable in step_variables("prepare")}
     prepared = [path for path in chunks if path.relative_to(store).parts[0] in names]
     assert prepare.store_written.objects == len(prepared) + 3  # a marker for each row
     exposure = choose_inputs(run_once.config(), say=lambda _: None)[0][0].exposure

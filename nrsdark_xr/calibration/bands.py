@@ -176,7 +176,7 @@ class BandCalibration:
         *,
         first_row: int,
     ) -> None:
-        """Fill rate and error of a part of one integration; `first_row` is where `rows` begin."""
+        """Fill rate, error and noise of a part of one integration; `rows` begin at `first_row`."""
         fit = fit_ramps(
             ramp,
             groupdq,
@@ -192,6 +192,15 @@ class BandCalibration:
         unusable = (fit.dq & np.uint32(DQ.DO_NOT_USE)) != 0
         self.rate[integration, rows, columns] = np.where(unusable, np.nan, fit.rate)
         self.rate_err[integration, rows, columns] = np.where(unusable, np.nan, fit.rate_err)
+        self.cds_noise[integration, rows, columns] = cds_noise(
+            ramp,
+            groupdq,
+            gain=self.references.gain[rows, columns],
+            n_frames=self.exposure.n_frames,
+            group_gap=self.exposure.group_gap,
+            parameters=self.parameters.readnoise,
+            first_row=first_row,
+        )
 
     def _with_halo(self, rows: slice) -> slice:
         return widen(rows, JUMP_HALO, self.exposure.ysize)

@@ -50,6 +50,9 @@ class CalibratedMaps:
         Groups before the first one flagged JUMP_DET, SATURATED or DO_NOT_USE.
     negative_jumps : ndarray of uint16, shape (y, x)
         Groups in which the two-point test itself fired on a difference below the pixel's median.
+    cds_noise : ndarray of float32, shape (y, x)
+        Noise of the difference of two frames, in DN (`nrsdark_xr.calibration.cds_noise`); NaN where
+        it cannot be told.
     """
 
     groupdq: NDArray[np.uint8]
@@ -58,6 +61,7 @@ class CalibratedMaps:
     rate_err: NDArray[np.float32]
     good_groups: NDArray[np.uint16]
     negative_jumps: NDArray[np.uint16]
+    cds_noise: NDArray[np.float32]
 
 
 def calibrate_exposure(
@@ -130,6 +134,7 @@ def calibrate_exposure(
         rate=np.empty(image, np.float32),
         rate_err=np.empty(image, np.float32),
         negative_jumps=np.zeros(image, np.uint16),
+        cds_noise=np.empty(image, np.float32),
     )
     bands = list(cut_rows(exposure.ysize, band_rows))
     calibration.calibrate(bands, threads=threads)
@@ -144,6 +149,7 @@ def calibrate_exposure(
             rate_err=calibration.rate_err[integration],
             good_groups=good_groups(flags),
             negative_jumps=calibration.negative_jumps[integration],
+            cds_noise=calibration.cds_noise[integration],
         )
         for integration, flags in enumerate(calibration.groupdq)
     ]

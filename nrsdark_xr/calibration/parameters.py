@@ -97,6 +97,19 @@ class RampFitParameters(Parameters):
     """Give no rate to ramps that saturate in their second group."""
 
 
+class ReadnoiseParameters(Parameters):
+    """Noise of the differences of consecutive groups, measured beside the ramp."""
+
+    rejection_threshold: float = Field(default=4.0, gt=0)
+    """Sigma beyond which a difference counts as a jump that was missed, as in `JumpParameters`.
+
+    Of normal noise, it takes 0.05 % off the result."""
+    maxiters: int = Field(default=2, ge=0)
+    """Times that differences are clipped."""
+    min_differences: int = Field(default=2, ge=2)
+    """Fewest differences that tell a noise."""
+
+
 class CalibrationParameters(Parameters):
     """All that `nrsdark_xr.calibration` can be told."""
 
@@ -105,3 +118,4 @@ class CalibrationParameters(Parameters):
     jump: JumpParameters = JumpParameters()
     snowballs: SnowballParameters = SnowballParameters()
     ramp_fit: RampFitParameters = RampFitParameters()
+    readnoise: ReadnoiseParameters = ReadnoiseParameters()

@@ -20,6 +20,7 @@ STORED_FRACTION = {
     "ramp": 0.95,
     "rate": 0.95,
     "rate_err": 0.95,
+    "cds_noise": 0.95,
     "bias_groups": 0.8,
     "average": 0.95,
     "average_std": 0.95,

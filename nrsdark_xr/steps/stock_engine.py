@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from nrsdark_xr.calibration import CalibratedMaps, CalibrationParameters, good_groups
 from nrsdark_xr.calibration.bands import MIN_GROUPS_FOR_JUMPS
+from nrsdark_xr.calibration.cds_noise import cds_noise
 from nrsdark_xr.detector import DQ
 from nrsdark_xr.errors import NrsdarkError
 from nrsdark_xr.exposures import Exposure
@@ -67,6 +68,7 @@ def calibrate_with_jwst(
             continue
         model = getattr(pipeline, name).process(model)
     negative_jumps = _find_jumps(pipeline, model, parameters)
+    gain = _gain(model, paths.gain)
     return [
         (
             model.data[integration],
@@ -77,10 +79,28 @@ def calibrate_with_jwst(
                 rate_err=rate_err,
                 good_groups=good_groups(model.groupdq[integration]),
                 negative_jumps=negative_jumps[integration],
+                cds_noise=cds_noise(
+                    model.data[integration],
+                    model.groupdq[integration],
+                    gain=gain,
+                    n_frames=exposure.n_frames,
+                    group_gap=exposure.group_gap,
+                    parameters=parameters.readnoise,
+                ),
             ),
         )
         for integration, (rate, rate_err) in enumerate(_fit_each(pipeline, model))
     ]
+
+
+def _gain(model: RampModel, path: str) -> NDArray[np.float32]:
+    """Gain of the pixels of an exposure, cut as the jump step cuts it."""
+    from jwst.lib.reffile_utils import get_subarray_model, ref_matches_sci
+    from stdatamodels.jwst.datamodels import GainModel
+
+    with GainModel(path) as gain:
+        same = ref_matches_sci(model, gain)
+        return np.array(gain.data if same else get_subarray_model(model, gain).data, np.float32)
 
 
 def configure_steps(paths: ReferencePaths, parameters: CalibrationParameters) -> Detector1Pipeline:

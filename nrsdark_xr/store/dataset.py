@@ -63,8 +63,9 @@ def open_ramps(
     -------
     xarray.Dataset
         ``ramp`` and ``groupdq`` (file, group, y, x); ``pixeldq``, ``rate``, ``rate_err``,
-        ``good_groups``, ``negative_jumps`` (file, y, x). Rows are those that the step ``prepare``
-        finished, sorted by date and name whatever the order in which they were written.
+        ``good_groups``, ``negative_jumps``, ``cds_noise`` (file, y, x). Rows are those that the
+        step ``prepare`` finished, sorted by date and name whatever the order in which they were
+        written.
         ``bias_groups`` (file, bias_group, y_raw, x) is there if any of these rows has it, and NaN
         for rows without.
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from nrsdark_xr.detector import DQ, GROUP_BITS
 from nrsdark_xr.exposures.exposure import Exposure
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Raised when a store written before could no longer be read rightly."""
 TIME_UNITS = "milliseconds since 1970-01-01"
 N_BIAS_GROUPS = 2
@@ -129,6 +129,14 @@ VARIABLES = {
                 "long_name": "groups in which the two-point test found a downward jump",
                 "units": "1",
             },
+            "prepare",
+        ),
+        Variable(
+            "cds_noise",
+            _MAP,
+            "float32",
+            float("nan"),
+            {"long_name": "noise of the difference of two frames", "units": "DN"},
             "prepare",
         ),
         Variable(

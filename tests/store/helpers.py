@@ -60,6 +60,7 @@ def make_row(exposure: Exposure, seed: int) -> dict[str, np.ndarray]:
         "rate_err": np.full(frame, np.nan, "f4"),
         "good_groups": np.zeros(frame, "u2"),
         "negative_jumps": rng.integers(0, 9, frame, dtype="u2"),
+        "cds_noise": rng.normal(size=frame).astype("f4"),
         "bias_groups": rng.normal(size=(2, exposure.raw_shape[2], exposure.xsize)).astype("f4"),
     }
 
@@ -73,7 +74,7 @@ def write_prepared(store: RampStore, name: str, row: dict[str, np.ndarray]) -> N
     buffer = store.ramp_buffer(name)
     for rows in bands(row["ramp"].shape[1]):
         buffer.write(rows, row["ramp"][:, rows])
-    keys = ("groupdq", "pixeldq", "rate", "rate_err", "good_groups", "negative_jumps")
+    keys = ("groupdq", "pixeldq", "rate", "rate_err", "good_groups", "negative_jumps", "cds_noise")
     store.write_maps(name, CalibratedMaps(**{key: row[key] for key in keys}))
 
 
