@@ -19,6 +19,7 @@ from nrsdark_xr.exposures.selection import SelectionParameters
 from nrsdark_xr.parameters import Parameters
 from nrsdark_xr.products.parameters import AverageParameters, BiasParameters, SynthesisParameters
 from nrsdark_xr.references.paths import ReferencePaths
+from nrsdark_xr.store.rounding import RampParameters
 from nrsdark_xr.yaml_files import first_complaint, read_yaml
 
 
@@ -51,6 +52,8 @@ class RunConfig(Parameters):
     """Step `bias`."""
     prepare: CalibrationParameters = CalibrationParameters()
     """Step `prepare`."""
+    ramps: RampParameters = RampParameters()
+    """How `store` keeps the ramps."""
     average: AverageParameters = AverageParameters()
     """Step `average`."""
     synthesize: SynthesisParameters = SynthesisParameters()

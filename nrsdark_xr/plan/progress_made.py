@@ -70,7 +70,11 @@ def _parameters(config: RunConfig, step: Step) -> dict[str, str]:
     """Return the entries of a fingerprint that take no reading of files."""
     if step == "bias":
         return {"refpix": digest(config.prepare.refpix)}
-    return {"engine": config.engine, "parameters": digest(config.prepare)}
+    return {
+        "engine": config.engine,
+        "parameters": digest(config.prepare),
+        "ramps": digest(config.ramps),
+    }
 
 
 def _is_valid(marker: Marker | None, exposure: Exposure, known: Mapping[str, Any]) -> bool:

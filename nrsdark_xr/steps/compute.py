@@ -40,9 +40,14 @@ def compute_to_zarr(
     """
     import dask
 
+    from nrsdark_xr.store.codecs import compressor  # zarr is heavy to import
+
     names = list(dataset.data_vars)
     chunks = dataset[names[0]].data.chunksize
-    encoding = {name: {"chunks": chunks} for name in names}
+    encoding = {
+        name: {"chunks": chunks, "compressors": (compressor(dataset[name].dtype),)}
+        for name in names
+    }
     dataset.to_zarr(url, mode="w", compute=False, encoding=encoding, consolidated=False)
 
     # Optimized together: variable by variable, each would have a kernel call of its own.

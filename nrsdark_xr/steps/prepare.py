@@ -55,6 +55,7 @@ def run(session: Session) -> None:
     fingerprint = {
         "engine": config.engine,
         "parameters": digest(config.prepare),
+        "ramps": digest(config.ramps),
         "references.superbias": _own_superbias(session),
         **{f"references.{name}": entry["sha256"] for name, entry in checksums.items()},
     }
@@ -97,6 +98,7 @@ def _submit_ours(
         references,
         config.prepare,
         session.store,
+        config.ramps.quantum,
         fingerprint,
         key=task_key(STEP, exposure, fingerprint),
     )
@@ -112,6 +114,7 @@ def _submit_stock(
         paths,
         config.prepare,
         session.store,
+        config.ramps.quantum,
         fingerprint,
         key=task_key(STEP, exposure, fingerprint),
     )
@@ -128,11 +131,12 @@ def _prepare_task(
     references: References,
     parameters: CalibrationParameters,
     store: RampStore,
+    quantum: float | None,
     fingerprint: Fingerprint,
 ) -> None:
     """Calibrate one exposure into its rows of the store; the markers come last."""
     names = exposure.row_names()
-    ramps = [CountingRamps(store.ramp_buffer(name)) for name in names]
+    ramps = [CountingRamps(store.ramp_buffer(name, quantum=quantum)) for name in names]
     with RawReader(exposure) as reader:
         results = calibrate_exposure(
             CountingReader(reader),
@@ -152,12 +156,13 @@ def _stock_task(
     paths: ReferencePaths,
     parameters: CalibrationParameters,
     store: RampStore,
+    quantum: float | None,
     fingerprint: Fingerprint,
 ) -> None:
     """Calibrate one exposure with jwst's own steps."""
     results = calibrate_with_jwst(exposure, paths, parameters)
     for name, (ramp, maps) in zip(exposure.row_names(), results, strict=True):
-        store.ramp_buffer(name).write(slice(0, exposure.ysize), ramp)
+        store.ramp_buffer(name, quantum=quantum).write(slice(0, exposure.ysize), ramp)
         store.write_maps(name, maps)
         store.mark_done(STEP, name, exposure_record(exposure), fingerprint=fingerprint)
 

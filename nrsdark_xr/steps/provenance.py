@@ -24,7 +24,7 @@ SOFTWARE = (
     "zarr",
 )
 """Packages whose versions are recorded."""
-PARAMETER_SECTIONS = ("engine", "bias", "prepare", "average", "synthesize")
+PARAMETER_SECTIONS = ("engine", "bias", "prepare", "ramps", "average", "synthesize")
 """Keys of RUN.yaml that are recorded."""
 
 

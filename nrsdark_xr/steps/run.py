@@ -75,7 +75,11 @@ def run_steps(
     store = RampStore.open_or_create(
         config.store,
         [entry.exposure for entry in selected],
-        attributes={"parameters": config.prepare.model_dump(mode="json"), "versions": versions()},
+        attributes={
+            "parameters": config.prepare.model_dump(mode="json"),
+            "ramps": config.ramps.model_dump(mode="json"),
+            "versions": versions(),
+        },
     )
     with store.lock(), Cluster(cluster, workers=workers, progress=progress) as workforce:
         store.set_selection(

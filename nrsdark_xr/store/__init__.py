@@ -8,6 +8,7 @@ from nrsdark_xr.store.dataset import Chunks, open_bias_groups, open_ramps
 from nrsdark_xr.store.layout import BAND_ROWS, ramp_chunks
 from nrsdark_xr.store.lock import hold_lock
 from nrsdark_xr.store.markers import Marker
+from nrsdark_xr.store.rounding import RampParameters, round_to
 from nrsdark_xr.store.schema import SCHEMA_VERSION, Configuration, Step
 from nrsdark_xr.store.store import RampStore
 
@@ -18,10 +19,12 @@ __all__ = [
     "Configuration",
     "Marker",
     "RampBuffer",
+    "RampParameters",
     "RampStore",
     "Step",
     "hold_lock",
     "open_bias_groups",
     "open_ramps",
     "ramp_chunks",
+    "round_to",
 ]

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nrsdark_xr.store.location import reading_data, writing
+from nrsdark_xr.store.rounding import round_to
 
 
 @dataclass(frozen=True)
@@ -25,12 +26,15 @@ class RampBuffer:
         Of the row.
     url : str
         Of the store, for messages.
+    quantum : float, optional
+        Round what is written to whole multiples of this many DN; a power of two.
     """
 
     array: Any
     row: int
     name: str
     url: str
+    quantum: float | None = None
 
     @property
     def band_rows(self) -> int:
@@ -57,6 +61,8 @@ class RampBuffer:
         start, stop = self._bounds(rows)
         n_groups, _, xsize = self.array.shape[1:]
         check_array("ramp", ramp, (n_groups, stop - start, xsize), self.array.dtype)
+        if self.quantum is not None:
+            ramp = round_to(ramp, self.quantum)
         with writing(self.url):
             self.array[self.row, :, start:stop, :] = ramp
 

@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 import zarr
 from numpy.typing import NDArray
-from zarr.codecs import BloscCodec
 
 from nrsdark_xr.errors import NrsdarkError
 from nrsdark_xr.exposures.exposure import Exposure
+from nrsdark_xr.store.codecs import compressor
 from nrsdark_xr.store.layout import ROW_CHUNK, stored_chunks
 from nrsdark_xr.store.location import Location, open_arrays, to_json, writing
 from nrsdark_xr.store.schema import (
@@ -82,19 +82,13 @@ def _create_array(
 ) -> Any:
     sizes = {"file": 0, **configuration.sizes()}
     text = variable.dtype == "str"
-    codec = BloscCodec(
-        cname="zstd",
-        clevel=1,
-        shuffle="noshuffle" if text else "bitshuffle",
-        typesize=1 if text else np.dtype(variable.dtype).itemsize,
-    )
     return group.create_array(
         variable.name,
         shape=tuple(sizes[dim] for dim in variable.dims),
         chunks=chunks,
         dtype=str if text else variable.dtype,
         fill_value=variable.fill,
-        compressors=[codec],
+        compressors=[compressor(np.str_ if text else variable.dtype)],
         dimension_names=variable.dims,
         attributes=dict(variable.attributes),
         config={"write_empty_chunks": True},
