@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import signal
@@ -16,7 +17,7 @@ import yaml
 
 from nrsdark_xr.cluster import Cluster, ClusterFile, connect
 from nrsdark_xr.cluster import connection as connection_module
-from nrsdark_xr.cluster.providers import PROVIDERS, make_cluster
+from nrsdark_xr.cluster.providers import PROVIDERS, provided
 from nrsdark_xr.cluster.versions import PACKAGES, check_versions
 from nrsdark_xr.errors import NrsdarkError
 from nrsdark_xr.progress import Progress
@@ -50,8 +51,8 @@ def scheduler(tmp_path_factory):
                 assert time.monotonic() < deadline
                 time.sleep(0.1)
             address = yaml.safe_load(file.read_text())["address"]
-            one = [*dask, "worker", address, "--nworkers", "1", "--nthreads", "1", "--no-dashboard"]
-            with subprocess.Popen([*one, "--no-nanny"], **quiet) as worker:
+            one = [*dask, "worker", address, "--host", "127.0.0.1", "--nthreads", "1"]
+            with subprocess.Popen([*one, "--no-nanny", "--no-dashboard"], **quiet) as worker:
                 try:
                     yield address
                 finally:
@@ -134,7 +135,7 @@ def test_a_missing_provider_is_named_with_its_extra(kind, monkeypatch):
     provider = PROVIDERS[kind]
     monkeypatch.setitem(sys.modules, provider.module, None)
     with pytest.raises(NrsdarkError) as caught:
-        make_cluster(ClusterFile(kind=kind), workers=1, source="cluster.yaml")
+        provided(ClusterFile(kind=kind), workers=1, source="cluster.yaml").__enter__()
     line = str(caught.value)
     assert "\n" not in line
     assert line.startswith("cluster.yaml: ")
@@ -142,45 +143,39 @@ def test_a_missing_provider_is_named_with_its_extra(kind, monkeypatch):
     assert line.endswith(f"pip install 'nrsdark_xr[{provider.extra}]'")
 
 
-class FakeProvider:
-    def __init__(self, **options):
-        self.options = options
-        self.scaled = None
-        if options.get("cores") == 0:
-            raise ValueError("cores must be\npositive")
-
-    def scale(self, n):
-        self.scaled = n
+JOB = {"cores": 1, "processes": 1, "memory": "1GB"}
 
 
-@pytest.fixture
-def fake_slurm(monkeypatch):
-    module = type(sys)("dask_jobqueue")
-    module.SLURMCluster = FakeProvider
-    monkeypatch.setitem(sys.modules, "dask_jobqueue", module)
+def test_a_batch_scheduler_listens_on_localhost_unless_told_otherwise():
+    before = listening_addresses()
+    with provided(ClusterFile(kind="slurm", kwargs=JOB), workers=None, source="c.yaml") as made:
+        assert made.scheduler_address.startswith("tcp://127.0.0.1:")
+        assert made.dashboard_link.startswith("http://127.0.0.1:")
+        assert listening_addresses() - before <= {"127.0.0.1"}
+    told = ClusterFile(kind="slurm", kwargs={**JOB, "scheduler_options": {"host": "127.0.0.2"}})
+    with provided(told, workers=None, source="c.yaml") as made:
+        assert made.scheduler_address.startswith("tcp://127.0.0.2:")
 
 
-def test_a_batch_scheduler_listens_on_localhost_unless_told_otherwise(fake_slurm):
-    plain = make_cluster(ClusterFile(kind="slurm", workers=4), workers=None, source="c.yaml")
-    assert plain.scaled == 4
-    assert plain.options["scheduler_options"] == {
-        "host": "127.0.0.1",
-        "dashboard_address": "127.0.0.1:0",
-    }
-    told = ClusterFile(kind="slurm", kwargs={"interface": "ib0", "cores": 1})
-    made = make_cluster(told, workers=7, source="c.yaml")
-    assert made.scaled == 7
-    assert made.options["interface"] == "ib0"
-    assert "host" not in made.options["scheduler_options"]
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_what_a_provider_refuses_is_told_in_one_line(cluster_file):
+    path = cluster_file("kind: slurm\nkwargs: {cores: 1}\n")
+    with pytest.raises(NrsdarkError) as caught:
+        connect(str(path)).__enter__()
+    line = str(caught.value)
+    del caught
+    gc.collect()  # dask-jobqueue warns of what it could not make, which is no matter here
+    assert "\n" not in line
+    assert line.startswith(f"{path}: SLURMCluster of dask-jobqueue refuses: ValueError: You must")
+    assert line.endswith("; correct its `kwargs`")
 
 
-def test_what_a_provider_refuses_is_told_in_one_line(fake_slurm):
-    bad = ClusterFile(kind="slurm", kwargs={"cores": 0})
-    with pytest.raises(
-        NrsdarkError, match=r"^c\.yaml: SLURMCluster of dask-jobqueue refuses: .*"
-    ) as caught:
-        make_cluster(bad, workers=None, source="c.yaml")
-    assert "ValueError: cores must be positive; correct" in str(caught.value)
+def test_a_machine_without_the_batch_system_is_told_at_once(cluster_file, monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    path = cluster_file(yaml.safe_dump({"kind": "slurm", "workers": 1, "kwargs": JOB}))
+    with pytest.raises(NrsdarkError, match="the batch system refuses a job: .*'sbatch'") as caught:
+        connect(str(path)).__enter__()
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

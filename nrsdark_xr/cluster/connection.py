@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from nrsdark_xr.cluster.batch import refusal
 from nrsdark_xr.cluster.file import SUFFIXES, ClusterFile
-from nrsdark_xr.cluster.providers import LOCALHOST, make_cluster
+from nrsdark_xr.cluster.providers import LOCALHOST, provided
 from nrsdark_xr.cluster.versions import check_versions
 from nrsdark_xr.errors import NrsdarkError
 from nrsdark_xr.progress import Progress
@@ -22,6 +24,7 @@ LOCAL, THREADS = "local", "threads"
 _REMOTE_SCHEMES = ("tcp://", "tls://", "ws://", "wss://")
 _CONNECT_TIMEOUT = "10s"
 _WORKER_PRELOAD = "nrsdark_xr.cluster.worker"
+SECONDS_BETWEEN_POLLS = 0.1
 WAIT_FOR_WORKERS = 60.0
 """Seconds until the first worker of a running scheduler must be there, unless a file says more."""
 
@@ -174,7 +177,7 @@ def _provide(cluster: ClusterFile, *, workers: int | None, source: str) -> Itera
     """Have a provider start a cluster, and end it with the block."""
     _quieten_distributed()
     with (
-        make_cluster(cluster, workers=workers, source=source) as made,
+        provided(cluster, workers=workers, source=source) as made,
         made.get_client() as client,
     ):
         _check_workers(client, wait=cluster.wait, source=source)
@@ -182,14 +185,22 @@ def _provide(cluster: ClusterFile, *, workers: int | None, source: str) -> Itera
 
 
 def _check_workers(client: Client, *, wait: float, source: str) -> None:
-    try:
-        client.wait_for_workers(1, timeout=wait)
-    except TimeoutError as error:
-        raise NrsdarkError(
-            f"the scheduler has got no worker within {wait:.0f} s",
-            file=source,
-            remedy="start some with `dask worker`, or see why the cluster gives none",
-        ) from error
+    """Wait for the first worker, unless a batch system refuses its job, and check its software."""
+    deadline = time.monotonic() + wait
+    while not client.nthreads():
+        if reason := refusal(client.cluster):
+            raise NrsdarkError(
+                f"the batch system refuses a job: {reason}",
+                file=source,
+                remedy="correct `kwargs` (queue, account, cores, memory, walltime)",
+            )
+        if time.monotonic() > deadline:
+            raise NrsdarkError(
+                f"the scheduler has got no worker within {wait:.0f} s",
+                file=source,
+                remedy="start some with `dask worker`, or see why the cluster gives none",
+            )
+        time.sleep(SECONDS_BETWEEN_POLLS)
     check_versions(client, source=source)
 
 
@@ -198,5 +209,7 @@ def _quieten_distributed() -> None:
 
     Importing distributed sets the level of its loggers anew, so this comes after the import.
     """
+    import distributed  # noqa: F401
+
     if not logging.getLogger("nrsdark_xr").isEnabledFor(logging.DEBUG):
         logging.getLogger("distributed").setLevel(logging.CRITICAL)

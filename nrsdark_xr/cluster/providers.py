@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
+from nrsdark_xr.cluster.batch import keep_jobs, telling_job
 from nrsdark_xr.cluster.file import ClusterFile
 from nrsdark_xr.errors import NrsdarkError
 
@@ -42,10 +46,13 @@ PROVIDERS = {
     "coiled": Provider("coiled", "Cluster", "coiled", "coiled"),
 }
 """Provider of each kind that needs one."""
+BATCH_SYSTEMS = {"slurm": ("dask_jobqueue.slurm", "SLURMJob")}
+"""Module and class of the jobs of those kinds whose workers come as jobs."""
 
 
-def make_cluster(cluster: ClusterFile, *, workers: int | None, source: str) -> Any:
-    """Start a cluster, and ask for its workers.
+@contextmanager
+def provided(cluster: ClusterFile, *, workers: int | None, source: str) -> Iterator[Any]:
+    """Have a provider start a cluster, and end it with the block.
 
     Parameters
     ----------
@@ -56,8 +63,8 @@ def make_cluster(cluster: ClusterFile, *, workers: int | None, source: str) -> A
     source : str
         The file, to be named in messages.
 
-    Returns
-    -------
+    Yields
+    ------
     distributed.deploy.Cluster
 
     Raises
@@ -65,6 +72,18 @@ def make_cluster(cluster: ClusterFile, *, workers: int | None, source: str) -> A
     NrsdarkError
         If the provider is not installed, or refuses.
     """
+    wanted = workers or cluster.workers
+    with _make(cluster, source=source) as made:
+        if wanted:
+            made.scale(wanted)
+        if wanted and cluster.kind in BATCH_SYSTEMS:
+            with keep_jobs(made, wanted):
+                yield made
+        else:
+            yield made
+
+
+def _make(cluster: ClusterFile, *, source: str) -> Any:
     provider = PROVIDERS[cluster.kind]
     try:
         make = getattr(import_module(provider.module), provider.name)
@@ -75,7 +94,7 @@ def make_cluster(cluster: ClusterFile, *, workers: int | None, source: str) -> A
             remedy=f"pip install 'nrsdark_xr[{provider.extra}]'",
         ) from error
     try:
-        made = make(**_listening_locally(cluster))
+        return make(**_options(cluster))
     except Exception as error:  # whatever a provider raises, the user learns who refused and why
         reason = " ".join(str(error).split())
         raise NrsdarkError(
@@ -83,20 +102,23 @@ def make_cluster(cluster: ClusterFile, *, workers: int | None, source: str) -> A
             file=source,
             remedy="correct its `kwargs`",
         ) from error
-    if wanted := workers or cluster.workers:
-        made.scale(wanted)
-    return made
 
 
-def _listening_locally(cluster: ClusterFile) -> dict[str, Any]:
-    """Keep a scheduler that runs in this process to this machine, unless the file says where.
+def _options(cluster: ClusterFile) -> dict[str, Any]:
+    """Add ours to the options of a file.
 
-    Others run elsewhere, where their provider decides who may reach them.
+    A scheduler that runs in this process stays on this machine, unless the file says where. Others
+    run elsewhere, where their provider decides who may reach them.
     """
-    if cluster.kind != "slurm":
+    if cluster.kind not in BATCH_SYSTEMS:
         return dict(cluster.kwargs)
     told = dict(cluster.kwargs.get("scheduler_options", {}))
     if not told.keys() & {"host", "interface"} and "interface" not in cluster.kwargs:
         told["host"] = LOCALHOST
     told.setdefault("dashboard_address", f"{LOCALHOST}:0")
-    return {**cluster.kwargs, "scheduler_options": told}
+    module, name = BATCH_SYSTEMS[cluster.kind]
+    ours = {
+        "job_cls": telling_job(getattr(import_module(module), name)),
+        "silence_logs": logging.getLogger("distributed").level,
+    }
+    return {**ours, **cluster.kwargs, "scheduler_options": told}
