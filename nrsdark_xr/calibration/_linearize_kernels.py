@@ -51,14 +51,17 @@ class Signal(NamedTuple):
     ----------
     levels : ndarray of float64, shape (group, row)
         Rows with the halo [DN].
-    side : ndarray of float64, shape (group, x)
-        [DN]; of length 0 if there is no such correction.
+    side : ndarray of float64, shape (group, part, x)
+        [DN]; of length 0 in x if there is no such correction.
+    parts : ndarray of int, shape (row,)
+        Part of `side` that each row takes, with the halo.
     single_precision : ndarray of bool, shape (group,)
         Groups whose level is subtracted in float32 before the side signal.
     """
 
     levels: NDArray[Any]
     side: NDArray[Any]
+    parts: NDArray[Any]
     single_precision: NDArray[Any]
 
 
@@ -113,7 +116,8 @@ def linearize(
             part = plane[: end - begin]
             for g in range(n_groups):
                 # Slices of whole rows: within them, loops from 0 on run on the vector units.
-                samples, side = raw[g, y][begin:end], signal.side[g][begin:end]
+                samples = raw[g, y][begin:end]
+                side = signal.side[g, signal.parts[y]][begin:end]
                 result = ramp[g, row][begin:end]
                 _flag(
                     samples,

@@ -64,6 +64,7 @@ def bias_groups(
         subarray=exposure.subarray,
         ystart=exposure.ystart,
         parameters=parameters.refpix,
+        sirskernel=references.sirskernel,
     )
     data = scale_groups(
         raw.read(integration, slice(0, BIAS_GROUPS), slice(0, exposure.ysize)),

@@ -113,7 +113,8 @@ def linearize_band(
         ),
         _linearize_kernels.Signal(
             signal.levels[:, around].copy(),
-            np.empty((len(raw), 0)) if signal.side is None else signal.side,
+            np.empty((len(raw), 1, 0)) if signal.side is None else signal.side,
+            signal.parts(around),
             signal.single_precision,
         ),
         coefficients,

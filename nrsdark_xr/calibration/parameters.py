@@ -23,16 +23,26 @@ class SaturationParameters(Parameters):
 
 
 class RefpixParameters(Parameters):
-    """Reference-pixel correction, running median (``RefPixStep``)."""
+    """Reference-pixel correction of traditional readout (``RefPixStep``)."""
 
     odd_even_columns: bool = True
     """One level for odd and one for even detector columns of each amplifier."""
     use_side_ref_pixels: bool = True
     """Subtract the smoothed signal of the side reference pixels (full frame)."""
+    refpix_algorithm: Literal["median", "sirs"] = "median"
+    """How the side pixels of a full frame are smoothed: running median, or optimal filtering by the
+    kernels of a SIRSKERNEL reference (Simple Improved Reference Subtraction). Subarrays, which have
+    no side correction, are the same with both."""
     side_smoothing_length: int = Field(default=11, ge=3)
-    """Height in detector rows of the running median; an even number is taken one higher."""
+    """Median: height in detector rows; an even number is taken one higher."""
     side_gain: float = 1.0
-    """What the side signal is multiplied by before it is subtracted."""
+    """Median: what the side signal is multiplied by before it is subtracted."""
+    sigreject: float = Field(default=4.0, gt=0)
+    """SIRS: standard deviations from the median of its side beyond which a sample is left out."""
+    gaussmooth: float = Field(default=1.0, gt=0)
+    """SIRS: standard deviation of the Gaussian that smooths the kernels, in detector rows."""
+    halfwidth: int = Field(default=30, ge=1)
+    """SIRS: detector rows on each side of its centre that a kernel reaches."""
     siglimit: float = Field(default=3.0, gt=0)
     """Clipping limit of the reference-pixel means, in standard deviations."""
 

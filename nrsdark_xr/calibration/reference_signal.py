@@ -55,6 +55,7 @@ def measure_reference_signal(
         subarray=exposure.subarray,
         ystart=exposure.ystart,
         parameters=parameters,
+        sirskernel=references.sirskernel,
     )
     single = [
         refpix.single_precision_groups(

@@ -1,10 +1,11 @@
-"""Reference-pixel correction from the reference samples alone (``refpix``, running median).
+"""Reference-pixel correction from the reference samples alone (``refpix``).
 
 The correction of a sample is a level, which depends on its amplifier and on the parity of its
 detector column and so on its row y in the DMS frame, plus in full frame a side signal, which
-depends on its detector row and so on its column x. `find_reference_pixels` says which samples these
-follow from, `measure` derives them for all groups, `apply` subtracts them from any band of rows.
-Rules and rounding are those of ``jwst.refpix``.
+depends on its detector row and so on its column x: a running median, or with ``refpix_algorithm:
+sirs`` what `nrsdark_xr.calibration.sirs` makes of it for each amplifier. `find_reference_pixels`
+says which samples these follow from, `measure` derives them for all groups, `apply` subtracts them
+from any band of rows. Rules and rounding are those of ``jwst.refpix``.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 
 from nrsdark_xr.calibration.parameters import RefpixParameters
 from nrsdark_xr.calibration.refpix_statistics import clipped_mean, running_median
+from nrsdark_xr.calibration.sirs import filter_side_pixels, make_kernels
 from nrsdark_xr.detector import (
     AMPLIFIER_WIDTH,
     DETECTOR_SIZE,
@@ -24,6 +26,7 @@ from nrsdark_xr.detector import (
     REFERENCE_BORDER,
     to_detector_frame,
 )
+from nrsdark_xr.errors import NrsdarkError
 
 EDGELESS_SUBARRAYS = ("SUB512", "SUB512S", "SUB32")
 """Subarrays whose first and last four columns (x) stand in for reference pixels."""
@@ -62,12 +65,16 @@ class SidePixels:
         Without DO_NOT_USE.
     columns : ndarray of int, shape (2048,)
         Column x of the exposure of each detector row.
+    kernels : ndarray of float, shape (2, part, tap), or None
+        Kernels of the left and right edge for each part of the exposure (amplifiers in the order of
+        rows y); None for the running median.
     """
 
     samples: _Indices
     rows: _Indices
     usable: NDArray[np.bool_]
     columns: _Indices
+    kernels: NDArray[np.floating] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +108,9 @@ class ReferenceSignal:
     ----------
     levels : ndarray of float64, shape (group, y)
         DN.
-    side : ndarray of float64, shape (group, x), or None
-        DN, side gain applied.
+    side : ndarray of float64, shape (group, part, x), or None
+        DN, side gain applied. Rows y are divided evenly into parts: one for all, or one for each
+        amplifier.
     single_precision : ndarray of bool, shape (group,)
         Groups whose level is subtracted in float32 before the side signal.
     """
@@ -110,6 +118,11 @@ class ReferenceSignal:
     levels: NDArray[np.float64]
     side: NDArray[np.float64] | None
     single_precision: NDArray[np.bool_]
+
+    def parts(self, rows: slice) -> NDArray[np.intp]:
+        """Part of the side signal that each of some rows y takes."""
+        n_parts = 1 if self.side is None else self.side.shape[1]
+        return np.arange(rows.start, rows.stop) * n_parts // self.levels.shape[1]
 
 
 def find_reference_pixels(
@@ -119,6 +132,7 @@ def find_reference_pixels(
     subarray: str,
     ystart: int,
     parameters: RefpixParameters,
+    sirskernel: NDArray[np.complexfloating] | None = None,
 ) -> ReferencePixels:
     """Choose the samples from which the correction follows.
 
@@ -137,13 +151,20 @@ def find_reference_pixels(
     ystart : int
         1-based detector pixel of the first row (SUBSTRT2).
     parameters : RefpixParameters
+    sirskernel : ndarray of complex, shape (side, amplifier, frequency), optional
+        For ``refpix_algorithm: sirs`` in full frame.
 
     Returns
     -------
     ReferencePixels
+
+    Raises
+    ------
+    NrsdarkError
+        If SIRS is asked for without kernels, or with some that are too short.
     """
     if pixeldq.shape == (DETECTOR_SIZE, DETECTOR_SIZE):
-        return _full_frame_pixels(pixeldq, detector, parameters)
+        return _full_frame_pixels(pixeldq, detector, parameters, sirskernel)
     return _subarray_pixels(pixeldq, detector, subarray, ystart, parameters)
 
 
@@ -231,19 +252,23 @@ def apply(
     ndarray of float32, shape (group, y, x)
     """
     rows = slice(first_row, first_row + data.shape[1])
+    parts = signal.parts(rows)
     corrected = np.empty(data.shape, dtype=np.float32)
     for group, plane in enumerate(data):  # float64 planes one at a time
         work = plane - signal.levels[group, rows, np.newaxis]
         if signal.side is not None:
             if signal.single_precision[group]:
                 work = work.astype(np.float32)
-            work = work - signal.side[group]
+            work = work - signal.side[group, parts]
         corrected[group] = work
     return corrected
 
 
 def _full_frame_pixels(
-    pixeldq: NDArray[np.uint32], detector: str, parameters: RefpixParameters
+    pixeldq: NDArray[np.uint32],
+    detector: str,
+    parameters: RefpixParameters,
+    sirskernel: NDArray[np.complexfloating] | None,
 ) -> ReferencePixels:
     """Bottom, top, left and right border of the detector frame, in this order."""
     flat = np.arange(pixeldq.size, dtype=np.intp).reshape(pixeldq.shape)
@@ -284,8 +309,28 @@ def _full_frame_pixels(
             rows=np.stack([row_of_column[first], row_of_column[last]])[:, np.newaxis, :],
             usable=usable[np.stack(indices[2:])],
             columns=flat[:, 0] % DETECTOR_SIZE,
+            kernels=_kernels(row_of_column, parameters, sirskernel),
         )
     return ReferencePixels((DETECTOR_SIZE, DETECTOR_SIZE), positions, tuple(sections), side)
+
+
+def _kernels(
+    row_of_column: _Indices,
+    parameters: RefpixParameters,
+    sirskernel: NDArray[np.complexfloating] | None,
+) -> NDArray[np.floating] | None:
+    """Kernels of the amplifiers in the order of rows y; None for the running median."""
+    if parameters.refpix_algorithm == "median":
+        return None
+    if sirskernel is None:
+        raise NrsdarkError(
+            "`refpix_algorithm: sirs` needs a sirskernel among the references",
+            remedy="give one, or take `median`",
+        )
+    by_amplifier = make_kernels(
+        sirskernel, gaussmooth=parameters.gaussmooth, halfwidth=parameters.halfwidth
+    )
+    return by_amplifier[:, np.argsort(row_of_column[::AMPLIFIER_WIDTH])]
 
 
 def _subarray_pixels(
@@ -348,11 +393,22 @@ def _side_signal(
     side: SidePixels,
     parameters: RefpixParameters,
 ) -> NDArray[np.float64]:
-    """Side signal of each column x of a full frame."""
+    """Side signal (part, x) of a full frame."""
     corrected = (values[side.samples] - levels[side.rows]).astype(values.dtype)
-    left, right = running_median(corrected, side.usable, parameters.side_smoothing_length)
+    if side.kernels is None:
+        found = _median_signal(corrected, side.usable, parameters)[np.newaxis]
+    else:
+        found = filter_side_pixels(corrected, side.kernels, sigreject=parameters.sigreject)
+    signal = np.empty_like(found)
+    signal[:, side.columns] = found
+    return signal
+
+
+def _median_signal(
+    values: NDArray[np.floating], usable: NDArray[np.bool_], parameters: RefpixParameters
+) -> NDArray[np.float64]:
+    """Mean of both sides' running medians in each detector row, 0 where there is none."""
+    left, right = running_median(values, usable, parameters.side_smoothing_length)
     one = np.where(np.isnan(left), right, left)
     other = np.where(np.isnan(right), left, right)
-    signal = np.empty(len(side.columns))
-    signal[side.columns] = parameters.side_gain * np.nan_to_num(0.5 * (one + other), nan=0.0)
-    return signal
+    return parameters.side_gain * np.nan_to_num(0.5 * (one + other), nan=0.0)

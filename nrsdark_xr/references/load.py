@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nrsdark_xr.detector import DETECTOR_SIZE, is_irs2
 from nrsdark_xr.errors import NrsdarkError
 from nrsdark_xr.exposures import Exposure
 from nrsdark_xr.exposures.locations import (
@@ -21,9 +22,10 @@ from nrsdark_xr.exposures.locations import (
     reading,
 )
 from nrsdark_xr.references.cut import Rectangle, cut, reference_rectangle
-from nrsdark_xr.references.paths import ReferencePaths
 from nrsdark_xr.references.decode import extension, read_array
+from nrsdark_xr.references.paths import ReferencePaths
 from nrsdark_xr.references.references import References
+from nrsdark_xr.references.sirskernel import load_sirskernel
 
 _CRDS = "give the file that CRDS names for these exposures"
 _RAW_KINDS = ("mask", "superbias")
@@ -42,7 +44,7 @@ def load_references(
     Parameters
     ----------
     paths : ReferencePaths
-        `refpix` is not read here.
+        `refpix` is not read here; `sirskernel` is for traditional full frames only.
     exposure : Exposure
         Tells detector and subarray.
     storage_options : mapping, optional
@@ -64,6 +66,11 @@ def load_references(
     if paths.superbias is not None:
         wanted = ["data", "dq"]
         superbias = _load("superbias", paths.superbias, wanted, exposure, storage_options)
+    sirskernel = None
+    if paths.sirskernel is not None and has_side_pixels(exposure):
+        sirskernel = load_sirskernel(
+            paths.sirskernel, exposure.detector, storage_options=storage_options
+        )
     return References(
         mask=mask["dq"],
         saturation=saturation["data"],
@@ -75,7 +82,14 @@ def load_references(
         superbias=superbias.get("data"),
         superbias_dq=superbias.get("dq"),
         inverse_linearity=linearity.get("inv_coeffs"),
+        sirskernel=sirskernel,
     )
+
+
+def has_side_pixels(exposure: Exposure) -> bool:
+    """Whether jwst corrects rows by the side pixels: in traditional full frames."""
+    shape = (exposure.ysize, exposure.xsize)
+    return shape == (DETECTOR_SIZE, DETECTOR_SIZE) and not is_irs2(exposure.readpatt)
 
 
 def _load(

@@ -34,6 +34,8 @@ class ReferencePaths(Parameters):
     """SUPERBIAS to subtract; without one, the bias just made is."""
     refpix: str | None = None
     """REFPIX: weights of the reference pixels, for IRS2."""
+    sirskernel: str | None = None
+    """SIRSKERNEL: kernels of the side reference pixels, for ``refpix_algorithm: sirs``."""
 
     def given(self) -> dict[str, str]:
         """Map each reference type to its file, in the order of the fields; absent ones left out."""

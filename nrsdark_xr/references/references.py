@@ -37,6 +37,9 @@ class References:
     superbias_dq : ndarray of uint32, shape (y_raw, x), or None
     inverse_linearity : ndarray of float32, shape (coefficient, y, x), or None
         Loaded only for exposures that average frames, where jwst's linearity uses it.
+    sirskernel : ndarray of complex, shape (side, amplifier, frequency), or None
+        Fourier coefficients of the kernels of the left (gamma) and right (zeta) reference pixels,
+        as precise as they are in the file. Loaded only for traditional full frames.
     """
 
     mask: NDArray[np.uint32]
@@ -49,6 +52,7 @@ class References:
     superbias: NDArray[np.float32] | None = None
     superbias_dq: NDArray[np.uint32] | None = None
     inverse_linearity: NDArray[np.float32] | None = None
+    sirskernel: NDArray[np.complexfloating] | None = None
 
     def replace(self, **changes: Any) -> References:
         """Copy with some attributes replaced; arrays are shared."""

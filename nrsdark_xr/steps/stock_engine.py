@@ -119,7 +119,10 @@ def configure_steps(paths: ReferencePaths, parameters: CalibrationParameters) ->
             "override_superbias": superbias,
         },
         "superbias": {"override_superbias": superbias},
-        "refpix": {**parameters.refpix.model_dump(), "refpix_algorithm": "median"},
+        "refpix": {
+            **parameters.refpix.model_dump(),
+            "override_sirskernel": paths.sirskernel or "N/A",
+        },
         "linearity": {"override_linearity": paths.linearity},
         "jump": {
             **parameters.jump.model_dump(),

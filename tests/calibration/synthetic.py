@@ -211,7 +211,29 @@ def write_case(case: Case, directory: Path) -> dict[str, Path]:
         paths[name] = directory / f"{exposure.name}_{name}.fits"
         model.save(paths[name])
         model.close()
+    if references.sirskernel is not None:
+        paths["sirskernel"] = directory / f"{exposure.name}_sirskernel.asdf"
+        sirskernel_model(exposure.detector, references.sirskernel).save(paths["sirskernel"])
     return paths
+
+
+def make_sirskernel(seed: int = 0, *, n_frequencies: int = 1025) -> np.ndarray:
+    """Kernels that pass low frequencies, and something different in each amplifier."""
+    rng = np.random.default_rng(seed)
+    low_pass = 0.5 / (1 + (np.arange(n_frequencies) / 40) ** 2)
+    rough = rng.normal(0, 0.05, (2, 4, n_frequencies, 2)) @ [1, 1j]
+    return rng.uniform(0.7, 1.3, (2, 4, 1)) * low_pass + rough
+
+
+def sirskernel_model(detector: str, coefficients: np.ndarray) -> object:
+    """Fourier coefficients (side, amplifier, frequency) as jwst reads them."""
+    from stdatamodels.jwst import datamodels
+
+    model = datamodels.SIRSKernelModel()
+    model.meta.instrument.name = "NIRSPEC"
+    left, right = coefficients
+    setattr(model, detector.lower(), {"gamma": left, "zeta": right})
+    return model
 
 
 def label(model: object, exposure: Exposure) -> None:

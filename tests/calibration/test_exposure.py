@@ -17,7 +17,14 @@ from nrsdark_xr.detector import DQ
 from nrsdark_xr.errors import NrsdarkError
 from nrsdark_xr.references import ReferencePaths, References, clear_hot
 from nrsdark_xr.steps.stock_engine import calibrate_with_jwst
-from tests.calibration.synthetic import ArrayBuffer, ArrayReader, Case, make_case, write_case
+from tests.calibration.synthetic import (
+    ArrayBuffer,
+    ArrayReader,
+    Case,
+    make_case,
+    make_sirskernel,
+    write_case,
+)
 
 MAPS = ("groupdq", "pixeldq", "rate", "rate_err", "good_groups", "negative_jumps")
 Calibrated = list[tuple[np.ndarray, CalibratedMaps]]
@@ -83,6 +90,18 @@ def test_full_frame_chain_is_that_of_jwst(detector: str) -> None:
     ours = calibrate(case)
     assert_eventful(ours)
     assert_same(ours, calibrate_stock(case))
+
+
+def test_full_frame_chain_with_sirs_is_that_of_jwst() -> None:
+    """Bands that end within amplifiers; rows of the detector without any good side pixel."""
+    case = make_case("NRS2", "FULL", n_groups=4, n_integrations=2, seed=2)
+    case.raw[:, 1:, :4, 700:900] += 900
+    case.raw[:, 1:, -4:, 700:900] += 900
+    case = replace(case, references=case.references.replace(sirskernel=make_sirskernel()))
+    parameters = CalibrationParameters.model_validate({"refpix": {"refpix_algorithm": "sirs"}})
+    ours = calibrate(case, parameters, band_rows=300)
+    assert np.isnan(ours[0][0][1]).any()  # where jwst knows of nothing to filter
+    assert_same(ours, calibrate_stock(case, parameters))
 
 
 @pytest.mark.parametrize(

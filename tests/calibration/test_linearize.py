@@ -40,7 +40,7 @@ def awkward_case(rng: np.random.Generator, n_groups: int, divisor: int, with_bia
 def some_signal(rng: np.random.Generator, n_groups: int, side: bool) -> refpix.ReferenceSignal:
     return refpix.ReferenceSignal(
         rng.normal(0, 100, (n_groups, N_ROWS)),
-        rng.normal(0, 10, (n_groups, N_COLUMNS)) if side else None,
+        rng.normal(0, 10, (n_groups, 4, N_COLUMNS)) if side else None,
         rng.random(n_groups) < 0.5,
     )
 

@@ -31,11 +31,15 @@ def correct_with_jwst(
         data=data.copy(), pixeldq=pixeldq.copy(), groupdq=np.zeros(data.shape, np.uint8)
     )
     label(model, case.exposure)
-    return RefPixStep(**parameters.model_dump(), refpix_algorithm="median").process(model).data
+    return RefPixStep(**parameters.model_dump()).process(model).data
 
 
 def correct(
-    case: Case, data: np.ndarray, pixeldq: np.ndarray, parameters: RefpixParameters
+    case: Case,
+    data: np.ndarray,
+    pixeldq: np.ndarray,
+    parameters: RefpixParameters,
+    sirskernel: np.ndarray | None = None,
 ) -> np.ndarray:
     """All integrations, from the reference samples alone."""
     exposure = case.exposure
@@ -45,6 +49,7 @@ def correct(
         subarray=exposure.subarray,
         ystart=exposure.ystart,
         parameters=parameters,
+        sirskernel=sirskernel,
     )
     corrected = []
     for number, ramp in enumerate(data):
@@ -141,7 +146,7 @@ def test_bands_are_corrected_as_the_whole(cuts: list[int]) -> None:
     ramp = bias_subtracted(case)[0]
     rng = np.random.default_rng(0)
     signal = refpix.ReferenceSignal(
-        rng.normal(size=(2, 64)), rng.normal(size=(2, 2048)), np.array([True, False])
+        rng.normal(size=(2, 64)), rng.normal(size=(2, 4, 2048)), np.array([True, False])
     )
     edges = [0, *sorted(cuts), 64]
     bands = [
