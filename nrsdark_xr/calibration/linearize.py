@@ -172,7 +172,8 @@ def _choose_linearity(
     coefficients, dq = usable_coefficients(
         references.linearity[:, rows], references.linearity_dq[rows]
     )
-    if references.inverse_linearity is None or exposure.n_frames == 1:
+    if references.inverse_linearity is None or exposure.n_frames == 1 or exposure.n_groups == 1:
+        # No line goes through a single group; stcal fails there.
         return partial(correct_linearity, coefficients=coefficients), dq
     inverse, inverse_dq = usable_coefficients(
         references.inverse_linearity[:, rows], references.linearity_dq[rows]

@@ -196,7 +196,9 @@ def write_case(case: Case, directory: Path) -> dict[str, Path]:
             data=references.saturation, dq=references.saturation_dq
         ),
         "linearity": datamodels.LinearityModel(
-            coeffs=references.linearity, dq=references.linearity_dq
+            coeffs=references.linearity,
+            dq=references.linearity_dq,
+            inv_coeffs=references.inverse_linearity,
         ),
         "gain": datamodels.GainModel(data=references.gain),
         "readnoise": datamodels.ReadnoiseModel(data=references.readnoise),
