@@ -160,6 +160,7 @@ def _sorted_bounds(ordered: Any, n: int, maxiters: int, sigma: float) -> tuple[f
 @kernel
 def _load_tile(
     values: Any,
+    files: Any,
     limits: Any,
     good: Any,
     group: int,
@@ -169,14 +170,15 @@ def _load_tile(
     tile: Any,
 ) -> None:
     """Fill `tile` (file, pixel) with the samples of one group, bad ones marked."""
-    for f in range(values.shape[0]):
+    for f in range(files.size):
+        file = files[f]
         for p in range(width):
-            sample = values[f, group, start + p]
-            usable = (abs(sample) <= LARGEST) & (limits[f, start + p] > group_index)
+            sample = values[file, group, start + p]
+            usable = (abs(sample) <= LARGEST) & (limits[file, start + p] > group_index)
             tile[f, p] = sample if usable else BAD
         if good.size:
             for p in range(width):
-                if not good[f, group, start + p]:
+                if not good[file, group, start + p]:
                     tile[f, p] = BAD
 
 
@@ -242,6 +244,7 @@ def _bounded_moments(tile: Any, p: int, lower: float, upper: float) -> tuple[int
 @kernel
 def clip_tiles(
     values: NDArray[np.float32],
+    files: NDArray[np.intp],
     limits: NDArray[np.uint16],
     good: NDArray[np.bool_],
     first_group: int,
@@ -256,6 +259,8 @@ def clip_tiles(
     Parameters
     ----------
     values : ndarray of float32, shape (file, group, pixel)
+    files : ndarray of int, shape (chosen,)
+        Which of the files take part, in order.
     limits : ndarray of uint16, shape (file, pixel)
         A sample is good while the index of its group is below.
     good : ndarray of bool, shape of `values`, or empty
@@ -263,7 +268,7 @@ def clip_tiles(
     first_group : int
         Index of the first group.
     network : ndarray of uint16, shape (comparator, 2)
-        Sorts as many values as there are files.
+        Sorts as many values as `files` are.
     use_median, use_mad : bool
         Center and spread.
     maxiters : int
@@ -274,7 +279,8 @@ def clip_tiles(
     mean, std : ndarray of float32, shape (group, pixel)
     count : ndarray of uint16, shape (group, pixel)
     """
-    n_files, n_groups, n_pixels = values.shape
+    _, n_groups, n_pixels = values.shape
+    n_files = files.size
     out_mean = np.empty((n_groups, n_pixels), np.float32)
     out_std = np.empty((n_groups, n_pixels), np.float32)
     out_count = np.empty((n_groups, n_pixels), np.uint16)
@@ -289,7 +295,7 @@ def clip_tiles(
     for g in range(n_groups):
         for start in range(0, n_pixels, TILE):
             width = min(TILE, n_pixels - start)
-            _load_tile(values, limits, good, g, first_group + g, start, width, tile)
+            _load_tile(values, files, limits, good, g, first_group + g, start, width, tile)
             _moments(tile, width, count, mean, std)
             if in_tiles:
                 _sort_tile(tile, ordered, network, width)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -12,10 +12,25 @@ from numpy.typing import DTypeLike, NDArray
 Kernel = Callable[..., tuple[NDArray[Any], ...]]
 
 
+class Stacked(NamedTuple):
+    """An output with one more dimension than the others, in front.
+
+    Attributes
+    ----------
+    dtype : dtype-like
+    dim : str
+    size : int
+    """
+
+    dtype: DTypeLike
+    dim: str
+    size: int
+
+
 def map_kernel(
     kernel: Kernel,
     *arrays: xr.DataArray | xr.Variable,
-    outputs: Mapping[str, DTypeLike],
+    outputs: Mapping[str, DTypeLike | Stacked],
     reduce: tuple[str, ...] = (),
     kwargs: Mapping[str, Any] | None = None,
 ) -> dict[str, xr.DataArray]:
@@ -29,11 +44,13 @@ def map_kernel(
     ----------
     kernel : callable
         Takes the blocks, in the order of `arrays` and each with its own dimensions, and `kwargs`;
-        returns a tuple of arrays, each with the dimensions of the first array without `reduce`.
+        returns a tuple of arrays, each with the dimensions of the first array without `reduce`,
+        and that of `Stacked` before these.
     *arrays : DataArray or Variable
         The dimensions of all are among those of the first. Blocks are aligned with those of the
         first.
-    outputs : mapping of name to dtype
+    outputs : mapping of name to dtype or Stacked
+        The first is not stacked.
     reduce : tuple of str
         Dimensions that the kernel reduces; they must lie in one chunk.
     kwargs : mapping, optional
@@ -46,6 +63,10 @@ def map_kernel(
     """
     first = arrays[0]
     options = {} if kwargs is None else dict(kwargs)
+    made = {
+        name: output if isinstance(output, Stacked) else Stacked(output, "", 0)
+        for name, output in outputs.items()
+    }
     dims = tuple(dim for dim in first.dims if dim not in reduce)
     coords: dict[Any, Any] = {}
     if isinstance(first, xr.DataArray):
@@ -54,16 +75,16 @@ def map_kernel(
         }
         coords = {name: coord for name, coord in coords.items() if coord.dims}
     if any(array.chunks for array in arrays):
-        results = _lazy(kernel, arrays, dims, outputs, options)
+        results = _lazy(kernel, arrays, dims, made, options)
     else:
         computed = kernel(*(array.values for array in arrays), **options)
         results = [
-            np.asarray(result, dtype)
-            for result, dtype in zip(computed, outputs.values(), strict=True)
+            np.asarray(result, output.dtype)
+            for result, output in zip(computed, made.values(), strict=True)
         ]
     return {
-        name: xr.DataArray(result, dims=dims, coords=coords)
-        for name, result in zip(outputs, results, strict=True)
+        name: xr.DataArray(result, dims=(output.dim, *dims) if output.size else dims, coords=coords)
+        for (name, output), result in zip(made.items(), results, strict=True)
     }
 
 
@@ -71,7 +92,7 @@ def _lazy(
     kernel: Kernel,
     arrays: tuple[xr.DataArray | xr.Variable, ...],
     dims: tuple[Any, ...],
-    outputs: Mapping[str, DTypeLike],
+    outputs: Mapping[str, Stacked],
     options: dict[str, Any],
 ) -> list[Any]:
     import dask.array as da
@@ -79,7 +100,12 @@ def _lazy(
     layout: dict[Any, Any] = {}
     for array in arrays:  # the first that is lazy decides
         layout = {**array.chunksizes, **layout}
-    record = np.dtype([(name, np.dtype(dtype)) for name, dtype in outputs.items()])
+    record = np.dtype(
+        [
+            (name, np.dtype(output.dtype), (output.size,) if output.size else ())
+            for name, output in outputs.items()
+        ]
+    )
     arguments: list[Any] = []
     for array in arrays:
         chunks = {dim: layout[dim] for dim in array.dims if dim in layout}
@@ -100,6 +126,7 @@ def _lazy(
         meta=np.empty((0,) * len(kept), record),
         token=getattr(kernel, "__name__", "kernel").strip("_"),
     )
+    left = tuple(chunks for axis, chunks in enumerate(packed.chunks) if axis not in reduced)
     return [
         da.map_blocks(
             _field,
@@ -107,10 +134,12 @@ def _lazy(
             name,
             reduced,
             drop_axis=list(reduced),
-            dtype=record[name],
-            meta=np.empty((0,) * len(dims), record[name]),
+            new_axis=[0] if output.size else [],
+            chunks=((output.size,), *left) if output.size else left,
+            dtype=record[name].base,
+            meta=np.empty((0,) * (len(dims) + bool(output.size)), record[name].base),
         )
-        for name in outputs
+        for name, output in outputs.items()
     ]
 
 
@@ -125,9 +154,10 @@ def _packed(
     results = kernel(*blocks, **options)
     packed = np.empty(results[0].shape, record)
     for name, result in zip(record.names or (), results, strict=True):
-        packed[name] = result
+        packed[name] = np.moveaxis(result, 0, -1) if record[name].shape else result
     return np.expand_dims(packed, reduced)
 
 
 def _field(packed: NDArray[Any], name: str, reduced: tuple[int, ...]) -> NDArray[Any]:
-    return np.ascontiguousarray(packed[name].squeeze(reduced))
+    field = packed[name].squeeze(reduced)
+    return np.ascontiguousarray(np.moveaxis(field, -1, 0) if packed.dtype[name].shape else field)

@@ -44,6 +44,7 @@ def clipped_mean(
     good: NDArray[np.bool_] | None = None,
     good_groups: NDArray[np.uint16] | None = None,
     first_group: int = 0,
+    files: NDArray[np.intp] | None = None,
     parameters: ClipParameters | None = None,
 ) -> Clipped:
     """Sigma-clipped mean and standard deviation over files (JWST-STScI-009226 §4.1.3).
@@ -63,6 +64,8 @@ def clipped_mean(
         Group g (the second axis of `values`) takes part where ``g < good_groups``.
     first_group : int
         Index of the first group of `values`, which may be a block of a longer ramp.
+    files : ndarray of int, shape (chosen,), optional
+        Positions of the files that take part, in order; all by default. No sample is copied for it.
     parameters : ClipParameters, optional
 
     Returns
@@ -79,8 +82,11 @@ def clipped_mean(
     parameters = ClipParameters() if parameters is None else parameters
     n_files = values.shape[0]
     shape = values.shape[1:]
-    if not 0 < n_files <= MAX_FILES:
-        raise ValueError(f"between 1 and {MAX_FILES} files can be clipped, not {n_files}")
+    files = np.arange(n_files) if files is None else np.asarray(files, np.intp)
+    if not 0 < files.size <= MAX_FILES:
+        raise ValueError(f"between 1 and {MAX_FILES} files can be clipped, not {files.size}")
+    if files.min() < 0 or files.max() >= n_files:
+        raise ValueError(f"files {files.min()} to {files.max()} of {n_files} do not exist")
     if good_groups is None:
         stack = values.reshape(n_files, 1, -1)
         limits = np.ones((n_files, stack.shape[2]), np.uint16)
@@ -98,10 +104,11 @@ def clipped_mean(
         raise ValueError(f"good has shape {good.shape}, values {values.shape}")
     mean, std, count = clip_tiles(
         np.ascontiguousarray(stack, np.float32),
+        files,
         limits,
         good,
         first_group,
-        _sorting_network(n_files),
+        _sorting_network(files.size),
         parameters.center == "median",
         parameters.spread == "mad_std",
         parameters.maxiters,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from math import sqrt
 from typing import Any
 
@@ -70,6 +70,37 @@ def accepted_files(ds: xr.Dataset, variables: Sequence[str]) -> xr.Dataset:
             remedy="open with file in one chunk, or use ds.chunk(file=-1)",
         )
     return chosen if rows.size == ds.sizes["file"] else chosen.isel(file=rows)
+
+
+def period_files(
+    ds: xr.Dataset, files: xr.Dataset, periods: Mapping[str, xr.DataArray]
+) -> dict[str, NDArray[np.intp]]:
+    """Positions, among the files that take part, of those of each period.
+
+    Parameters
+    ----------
+    ds : Dataset
+        A ramp store.
+    files : Dataset
+        What `accepted_files` took of it.
+    periods : mapping of name to DataArray of bool, dims (file,)
+        Which files of `ds` belong to a period; periods may overlap.
+
+    Raises
+    ------
+    NrsdarkError
+        If a period holds no file that takes part.
+    """
+    rows = accepted_rows(ds, [str(name) for name in files.data_vars])
+    positions = {
+        name: np.flatnonzero(np.asarray(members.transpose("file").values, bool)[rows])
+        for name, members in periods.items()
+    }
+    if empty := [name for name, chosen in positions.items() if chosen.size == 0]:
+        raise NrsdarkError(
+            f"the period {empty[0]} holds no good input", remedy="change its dates, or leave it out"
+        )
+    return positions
 
 
 def warn_if_few(n_files: int, clip: ClipParameters, product: str) -> None:

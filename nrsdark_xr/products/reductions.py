@@ -1,11 +1,13 @@
 """Reductions over files: Dataset in, lazy Dataset out.
 
 Each reads its inputs once: one task per block, one kernel call for all outputs. `file` must lie in
-one chunk; the other dimensions may be cut in any way, which changes no bit of the result.
+one chunk; the other dimensions may be cut in any way, which changes no bit of the result. What is
+wanted of single periods besides is made from the same blocks, in the same pass.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,13 +16,14 @@ from numpy.typing import NDArray
 
 from nrsdark_xr.errors import NrsdarkError
 from nrsdark_xr.products.bias import combine_bias, flag_bias
-from nrsdark_xr.products.blocks import map_kernel
-from nrsdark_xr.products.clip import clipped_mean
+from nrsdark_xr.products.blocks import Stacked, map_kernel
+from nrsdark_xr.products.clip import Clipped, clipped_mean
 from nrsdark_xr.products.labelled import (
     accepted_files,
     described,
     described_flags,
     inside_border,
+    period_files,
     science_pixels,
     warn_if_few,
     whole_frame,
@@ -89,7 +92,12 @@ def make_bias(
     )
 
 
-def average_ramp(ds: xr.Dataset, *, parameters: AverageParameters | None = None) -> xr.Dataset:
+def average_ramp(
+    ds: xr.Dataset,
+    *,
+    periods: Mapping[str, xr.DataArray] | None = None,
+    parameters: AverageParameters | None = None,
+) -> xr.Dataset:
     """Average ramps over exposures, up to the first jump of each (JWST-STScI-009226 §4.1.3).
 
     Parameters
@@ -97,23 +105,27 @@ def average_ramp(ds: xr.Dataset, *, parameters: AverageParameters | None = None)
     ds : Dataset
         With `ramp` (DN) and `groupdq` (file, group, y, x), and `good_groups` (file, y, x);
         coordinates `y` and `x` in detector pixels.
+    periods : mapping of name to DataArray of bool, dims (file,), optional
+        Which files belong to each period, such as ``{"late": ds.date_obs > day}``.
     parameters : AverageParameters, optional
 
     Returns
     -------
     Dataset
         `average`, `average_std` (DN, NaN where nothing survived), `average_count` (uint16:
-        survivors) and `groupdq` (uint8: bits set in all exposures), dims (group, y, x). Lazy if
-        `ds` is.
+        survivors) and `groupdq` (uint8: bits set in all exposures), dims (group, y, x); of periods
+        `period_average`, `period_std` and `period_count`, dims (period, group, y, x). Lazy if `ds`
+        is.
 
     Raises
     ------
     NrsdarkError
-        If `ds` lacks what is needed, or `file` is cut into several chunks.
+        If `ds` lacks what is needed, `file` is cut into several chunks, or a period is empty.
     """
     parameters = AverageParameters() if parameters is None else parameters
     files = accepted_files(ds, ["ramp", "groupdq", "good_groups"])
     warn_if_few(files.sizes["file"], parameters.clip, "an average ramp")
+    subsets = period_files(ds, files, periods or {})
     made = map_kernel(
         _average_block,
         files["ramp"].transpose("file", "group", ...),
@@ -127,11 +139,16 @@ def average_ramp(ds: xr.Dataset, *, parameters: AverageParameters | None = None)
             "average_std": np.float32,
             "average_count": np.uint16,
             "groupdq": np.uint8,
+            **_stacked_outputs("period_average", "period_std", "period_count", subsets),
         },
         reduce=("file",),
-        kwargs={"parameters": parameters, "n_groups": files.sizes["group"]},
+        kwargs={
+            "parameters": parameters,
+            "n_groups": files.sizes["group"],
+            "subsets": tuple(subsets.values()),
+        },
     )
-    return xr.Dataset(
+    averages = xr.Dataset(
         {
             "average": described(made["average"], "average dark ramp", "DN"),
             "average_std": described(
@@ -143,39 +160,60 @@ def average_ramp(ds: xr.Dataset, *, parameters: AverageParameters | None = None)
             "groupdq": described_flags(made["groupdq"], "group data quality set in all exposures"),
         }
     )
+    if not subsets:
+        return averages
+    return averages.assign(
+        period_average=described(made["period_average"], "average ramp of the period", "DN"),
+        period_std=described(made["period_std"], "its standard deviation over exposures", "DN"),
+        period_count=described(made["period_count"], "exposures that survived the clipping", "1"),
+    ).assign_coords(period=list(subsets))
 
 
-def mean_rate(ds: xr.Dataset, *, parameters: SynthesisParameters | None = None) -> xr.Dataset:
+def mean_rate(
+    ds: xr.Dataset,
+    *,
+    periods: Mapping[str, xr.DataArray] | None = None,
+    parameters: SynthesisParameters | None = None,
+) -> xr.Dataset:
     """Average the dark rates over exposures (JWST-STScI-009226 §4.1.4).
 
     Parameters
     ----------
     ds : Dataset
         With `rate` (file, y, x), in DN/s, NaN where the rate's own DQ has DO_NOT_USE.
+    periods : mapping of name to DataArray of bool, dims (file,), optional
+        As for `average_ramp`.
     parameters : SynthesisParameters, optional
 
     Returns
     -------
     Dataset
         `rate`, `rate_unc` (clipped standard deviation over the square root of the count, DN/s; NaN
-        where nothing survived) and `rate_count` (uint16), dims (y, x). Lazy if `ds` is.
+        where nothing survived) and `rate_count` (uint16), dims (y, x); of periods `period_rate`,
+        `period_rate_unc` and `period_rate_count`, dims (period, y, x). Lazy if `ds` is.
 
     Raises
     ------
     NrsdarkError
-        If `ds` lacks what is needed, or `file` is cut into several chunks.
+        If `ds` lacks what is needed, `file` is cut into several chunks, or a period is empty.
     """
     parameters = SynthesisParameters() if parameters is None else parameters
     files = accepted_files(ds, ["rate"])
     warn_if_few(files.sizes["file"], parameters.clip, "a mean rate")
+    subsets = period_files(ds, files, periods or {})
     made = map_kernel(
         _mean_rate_block,
         files["rate"].transpose("file", ...),
-        outputs={"rate": np.float32, "rate_unc": np.float32, "rate_count": np.uint16},
+        outputs={
+            "rate": np.float32,
+            "rate_unc": np.float32,
+            "rate_count": np.uint16,
+            **_stacked_outputs("period_rate", "period_rate_unc", "period_rate_count", subsets),
+        },
         reduce=("file",),
-        kwargs={"parameters": parameters},
+        kwargs={"parameters": parameters, "subsets": tuple(subsets.values())},
     )
-    return xr.Dataset(
+    rates = xr.Dataset(
         {
             "rate": described(made["rate"], "mean dark rate", "DN s-1"),
             "rate_unc": described(made["rate_unc"], "uncertainty of the mean dark rate", "DN s-1"),
@@ -184,6 +222,15 @@ def mean_rate(ds: xr.Dataset, *, parameters: SynthesisParameters | None = None) 
             ),
         }
     )
+    if not subsets:
+        return rates
+    return rates.assign(
+        period_rate=described(made["period_rate"], "mean dark rate of the period", "DN s-1"),
+        period_rate_unc=described(made["period_rate_unc"], "uncertainty of that rate", "DN s-1"),
+        period_rate_count=described(
+            made["period_rate_count"], "exposures that survived the clipping", "1"
+        ),
+    ).assign_coords(period=list(subsets))
 
 
 def common_flags(ds: xr.Dataset) -> xr.Dataset:
@@ -227,6 +274,15 @@ def _raw_science_pixels(ds: xr.Dataset) -> xr.DataArray:
     )
 
 
+def _stacked_outputs(
+    mean: str, spread: str, count: str, subsets: Mapping[str, NDArray[np.intp]]
+) -> dict[str, Stacked]:
+    """List outputs for each subset of files, along ``period``; none where there is no subset."""
+    types = {mean: np.float32, spread: np.float32, count: np.uint16}
+    size = len(subsets)
+    return {name: Stacked(dtype, "period", size) for name, dtype in types.items()} if size else {}
+
+
 def _average_block(
     ramp: NDArray[np.float32],
     groupdq: NDArray[np.uint8],
@@ -236,27 +292,45 @@ def _average_block(
     science_columns: NDArray[np.bool_],
     parameters: AverageParameters,
     n_groups: int,
+    subsets: Sequence[NDArray[np.intp]],
 ) -> tuple[NDArray[Any], ...]:
     limits = good_groups
     if not parameters.cut_reference_pixels:
         # A ramp without a single good group is bad for another reason than a jump.
         cut = (science_rows[:, np.newaxis] & science_columns) | (good_groups == 0)
         limits = np.where(cut, good_groups, np.uint16(n_groups))
-    clipped = clipped_mean(
-        ramp,
-        good_groups=limits,
-        first_group=int(group_index[0]),
-        parameters=parameters.clip,
-    )
-    return clipped.mean, clipped.std, clipped.count, np.bitwise_and.reduce(groupdq, axis=0)
+
+    def clip(files: NDArray[np.intp] | None = None) -> Clipped:
+        return clipped_mean(
+            ramp,
+            good_groups=limits,
+            first_group=int(group_index[0]),
+            files=files,
+            parameters=parameters.clip,
+        )
+
+    clipped = clip()
+    flags = np.bitwise_and.reduce(groupdq, axis=0)
+    periods = _stacked([(part.mean, part.std, part.count) for part in map(clip, subsets)])
+    return clipped.mean, clipped.std, clipped.count, flags, *periods
 
 
 def _mean_rate_block(
-    rate: NDArray[np.float32], parameters: SynthesisParameters
+    rate: NDArray[np.float32],
+    parameters: SynthesisParameters,
+    subsets: Sequence[NDArray[np.intp]],
 ) -> tuple[NDArray[Any], ...]:
-    clipped = clipped_mean(rate, parameters=parameters.clip)
-    count = np.maximum(clipped.count, 1)  # where nothing survived, the deviation is NaN already
-    return clipped.mean, (clipped.std / np.sqrt(count)).astype(np.float32), clipped.count
+    def clip(files: NDArray[np.intp] | None = None) -> tuple[NDArray[Any], ...]:
+        clipped = clipped_mean(rate, files=files, parameters=parameters.clip)
+        count = np.maximum(clipped.count, 1)  # where nothing survived, std is NaN already
+        return clipped.mean, (clipped.std / np.sqrt(count)).astype(np.float32), clipped.count
+
+    return *clip(), *_stacked([clip(files) for files in subsets])
+
+
+def _stacked(parts: Sequence[tuple[NDArray[Any], ...]]) -> list[NDArray[Any]]:
+    """Put outputs of a kind together, those of each subset one after the other."""
+    return [np.stack(arrays) for arrays in zip(*parts, strict=True)]
 
 
 def _common_bits(flags: NDArray[np.uint32]) -> tuple[NDArray[np.uint32]]:

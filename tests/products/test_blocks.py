@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from nrsdark_xr.products.blocks import map_kernel
+from nrsdark_xr.products.blocks import Stacked, map_kernel
 from tests.products.ramps import raise_if_called
 
 
@@ -48,3 +48,24 @@ def test_same_in_memory_and_in_blocks(arrays, chunks, lazy):
         assert blocks[name].y.values.tolist() == [9, 8, 7, 6]
         assert blocks[name].chunksizes["y"] == mixed[lazy].chunksizes["y"]
         np.testing.assert_array_equal(blocks[name], eager[name])
+
+
+def sum_and_extremes(cube):
+    return cube.sum(0), np.stack([cube.min(0), cube.max(0), cube[-1]])
+
+
+@pytest.mark.parametrize("chunks", [{"y": 2, "x": 3}, {"y": (1, 3), "x": 5}])
+def test_an_output_may_have_a_dimension_more(arrays, chunks):
+    cube = arrays[0]
+    outputs = {"total": np.float32, "kinds": Stacked(np.int16, "kind", 3)}
+    options = {"outputs": outputs, "reduce": ("file",)}
+    eager = map_kernel(sum_and_extremes, cube, **options)
+    np.testing.assert_array_equal(eager["kinds"][1], cube.max("file"))
+    with dask.config.set(scheduler=raise_if_called):
+        blocks = map_kernel(sum_and_extremes, cube.chunk(file=-1, **chunks), **options)
+    assert blocks["kinds"].dims == ("kind", "y", "x")
+    assert blocks["kinds"].chunksizes["kind"] == (3,)
+    assert blocks["kinds"].chunksizes["y"] == blocks["total"].chunksizes["y"]
+    for name in outputs:
+        assert blocks[name].dtype == eager[name].dtype
+        xr.testing.assert_equal(blocks[name].compute(), eager[name])

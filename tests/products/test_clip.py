@@ -187,6 +187,33 @@ def test_shapes_must_match(options):
 def test_at_least_one_file():
     with pytest.raises(ValueError, match="files"):
         clipped_mean(np.zeros((0, 2), np.float32))
+    with pytest.raises(ValueError, match="files"):
+        clipped_mean(np.zeros((3, 2), np.float32), files=np.zeros(0, int))
+
+
+@pytest.mark.parametrize("files", [[3], [-1], [0, 3]])
+def test_files_must_be_there(files):
+    with pytest.raises(ValueError, match="do not exist"):
+        clipped_mean(np.zeros((3, 2), np.float32), files=np.array(files))
+
+
+@given(st.sets(st.integers(0, 11), min_size=1), st.sampled_from(OPTIONS))
+@settings(deadline=None, max_examples=20)
+def test_chosen_files_are_clipped_as_if_there_were_no_others(chosen, parameters):
+    files = np.array(sorted(chosen))
+    rng = np.random.default_rng(len(files))
+    values = rng.normal(0, 1, (12, 3, 40)).astype(np.float32)
+    values[rng.random(values.shape) < 0.1] += 30
+    good = rng.random(values.shape) < 0.9
+    good_groups = rng.integers(0, 4, (12, 40)).astype(np.uint16)
+    of_all = clipped_mean(
+        values, good=good, good_groups=good_groups, files=files, parameters=parameters
+    )
+    alone = clipped_mean(
+        values[files], good=good[files], good_groups=good_groups[files], parameters=parameters
+    )
+    for name in ("mean", "std", "count"):
+        np.testing.assert_array_equal(getattr(of_all, name), getattr(alone, name))
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 4, 5, 6, 7, 9, 12])

@@ -113,6 +113,58 @@ def test_rates_against_astropy(ramps, eager):
     )
 
 
+def halves(ds):
+    early = xr.DataArray(np.arange(ds.sizes["file"]) < 5, dims="file")
+    return {"early": early, "late": ~early, "all": xr.ones_like(early)}
+
+
+def test_periods_are_what_their_files_alone_would_give(ramps):
+    accepted = np.arange(9) != 2
+    some = ramps.assign_coords(accepted=("file", accepted))
+    periods = halves(some)
+    lazy = some.chunk(CHUNKS)
+    made = xr.merge(
+        [nx.average_ramp(lazy, periods=periods), nx.mean_rate(lazy, periods=periods)]
+    ).compute(scheduler="sync")
+    assert made.period.values.tolist() == ["early", "late", "all"]
+    for name, members in periods.items():
+        alone = some.isel(file=np.flatnonzero(members & accepted))
+        expected = xr.merge([nx.average_ramp(alone), nx.mean_rate(alone)])
+        period = made.sel(period=name)
+        for ours, theirs in {
+            "period_average": "average",
+            "period_std": "average_std",
+            "period_count": "average_count",
+            "period_rate": "rate",
+            "period_rate_unc": "rate_unc",
+            "period_rate_count": "rate_count",
+        }.items():
+            np.testing.assert_array_equal(period[ours], expected[theirs])
+
+
+def test_periods_take_no_further_reading(ramps):
+    """One task per block, however many periods: they are outputs of the same kernel call."""
+    lazy = ramps.chunk(CHUNKS)
+    calls = []
+
+    def count(block):
+        calls.append(block.shape)
+        return block
+
+    lazy["ramp"] = lazy["ramp"].copy(data=lazy["ramp"].data.map_blocks(count, dtype=np.float32))
+    calls.clear()
+    (made,) = dask.optimize(nx.average_ramp(lazy, periods=halves(ramps)))
+    made.compute(scheduler="sync")
+    blocks = [len(lazy.chunksizes[dim]) for dim in ("group", "y", "x")]
+    assert len(calls) == np.prod(blocks)
+
+
+def test_an_empty_period_is_refused(ramps):
+    nobody = xr.DataArray(np.zeros(9, bool), dims="file")
+    with pytest.raises(NrsdarkError, match="the period summer holds no good input"):
+        nx.average_ramp(ramps, periods={"summer": nobody})
+
+
 def test_what_was_put_in_is_found(eager):
     _, merged, _, dark = eager
     assert np.argwhere(merged.rc.values).tolist() == [[14, 6]]

@@ -1,0 +1,35 @@
+"""A run whose store is rounded."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from nrsdark_xr import open_ramps
+from nrsdark_xr.errors import NrsdarkError
+from nrsdark_xr.store import round_to
+
+QUANTUM = 1 / 64
+NO_SNOWBALLS = "prepare.snowballs.expand_large_events=false"
+
+
+def test_ramps_are_rounded_and_nothing_else_changes(darks, tmp_path):
+    given = ("references.superbias=references/superbias.fits", NO_SNOWBALLS)
+    darks.run(*given, until="prepare")
+    plain = open_ramps(darks.config().store).load()
+    rounding = f"ramps.quantum={QUANTUM}"
+    _, said = darks.run(*given, rounding, until="prepare")
+    assert "made again, since ramps changed" in said
+    rounded = open_ramps(darks.config().store).load()
+    np.testing.assert_array_equal(rounded["ramp"], round_to(plain["ramp"].values, QUANTUM))
+    assert (rounded["ramp"] != plain["ramp"]).any()
+    for name in set(plain) - {"ramp"}:
+        np.testing.assert_array_equal(rounded[name], plain[name])
+    assert str(QUANTUM) in rounded.attrs["ramps"]
+    _, said = darks.run(*given, rounding, until="prepare")
+    assert "prepare: up to date" in said
+
+
+def test_a_quantum_that_is_no_power_of_two_is_refused(darks):
+    with pytest.raises(NrsdarkError, match="power of two"):
+        darks.config("ramps.quantum=0.01")
