@@ -1,16 +1,23 @@
 """The ramp store: a Zarr v3 group of calibrated ramps, one row per exposure.
 
-Writers use `RampStore`, readers `open_ramps` and `open_bias_groups`.
+Writers use `RampStore`, readers `open_ramps` and `open_bias_groups`, with which xarray is loaded:
+it takes longer than calibration needs to start.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 from nrsdark_xr.store.buffer import RampBuffer
-from nrsdark_xr.store.dataset import Chunks, open_bias_groups, open_ramps
 from nrsdark_xr.store.layout import BAND_ROWS, ramp_chunks
 from nrsdark_xr.store.lock import hold_lock
 from nrsdark_xr.store.markers import Marker
 from nrsdark_xr.store.rounding import RampParameters, round_to
 from nrsdark_xr.store.schema import SCHEMA_VERSION, Configuration, Step
 from nrsdark_xr.store.store import RampStore
+
+if TYPE_CHECKING:
+    from nrsdark_xr.store.dataset import Chunks, open_bias_groups, open_ramps
 
 __all__ = [
     "BAND_ROWS",
@@ -28,3 +35,11 @@ __all__ = [
     "ramp_chunks",
     "round_to",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in ("Chunks", "open_bias_groups", "open_ramps"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from nrsdark_xr.store import dataset
+
+    return getattr(dataset, name)
