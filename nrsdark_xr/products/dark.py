@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -17,7 +18,7 @@ from nrsdark_xr.products.labelled import (
     whole_frame,
 )
 from nrsdark_xr.products.parameters import SynthesisParameters
-from nrsdark_xr.products.synthesis import DarkPixels, judge_pixels, synthesize_groups
+from nrsdark_xr.products.synthesis import DarkPixels, Evidence, judge_pixels, synthesize_groups
 
 _FRAMES = {
     "rate": "mean_rate",
@@ -75,8 +76,8 @@ def synthesize_dark(
     inputs["science"] = science.transpose(*frame)
     judged = xr.apply_ufunc(
         _judge_frame,
-        *(whole_frame(array, *frame).variable for array in inputs.values()),
-        kwargs={"names": tuple(inputs), "parameters": parameters},
+        *(whole_frame(inputs[field.name], *frame).variable for field in fields(Evidence)),
+        kwargs={"parameters": parameters},
         input_core_dims=[frame] * len(inputs),
         output_core_dims=[frame] * len(_OUTPUTS),
         output_dtypes=list(_OUTPUTS.values()),
@@ -130,10 +131,9 @@ def _check(products: xr.Dataset) -> None:
 
 
 def _judge_frame(
-    *arrays: NDArray[np.generic], names: tuple[str, ...], parameters: SynthesisParameters
+    *arrays: NDArray[Any], parameters: SynthesisParameters
 ) -> tuple[NDArray[np.generic], ...]:
-    inputs = dict(zip(names, arrays, strict=True))
-    pixels = judge_pixels(**inputs, parameters=parameters)  # type: ignore[arg-type]
+    pixels = judge_pixels(Evidence(*arrays), parameters)
     return tuple(getattr(pixels, field.name) for field in fields(pixels))
 
 
@@ -142,7 +142,7 @@ def _cube(
 ) -> tuple[xr.DataArray, xr.DataArray]:
     dims = ("group", "y", "x")
     made = map_kernel(
-        _synthesize_block,
+        synthesize_groups,
         products["average"].transpose(*dims),
         products["average_std"].transpose(*dims),
         products.coords["time"].variable,
@@ -152,21 +152,3 @@ def _cube(
         outputs={"dark": np.float32, "dark_err": np.float32},
     )
     return made["dark"], made["dark_err"]
-
-
-def _synthesize_block(
-    average: NDArray[np.float32],
-    average_std: NDArray[np.float32],
-    time: NDArray[np.float64],
-    rate: NDArray[np.float32],
-    rate_unc: NDArray[np.float32],
-    take_average: NDArray[np.bool_],
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    return synthesize_groups(
-        average,
-        average_std,
-        time,
-        rate=rate,
-        rate_unc=rate_unc,
-        take_average=take_average,
-    )

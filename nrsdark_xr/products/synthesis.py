@@ -26,6 +26,37 @@ _NO_CONCERN = np.uint32(DQ.JUMP_DET | DQ.REFERENCE_PIXEL)
 
 
 @dataclass(frozen=True, slots=True)
+class Evidence:
+    """What the synthesis judges the pixels by; arrays of shape (y, x).
+
+    Attributes
+    ----------
+    rate, rate_unc : ndarray of float32
+        Mean dark rate and its uncertainty, in DN/s; NaN where there is none.
+    rc, telegraph, bad_reference : ndarray of bool
+        Flags of the average step.
+    common_dq : ndarray of uint32
+        Pixel DQ bits set in all inputs.
+    incomplete : ndarray of bool
+        Where some group of the average ramp has no survivor.
+    mask : ndarray of uint32
+        The bad-pixel mask that went in, with its HOT pixels.
+    science : ndarray of bool
+        Pixels that are not reference pixels: those that may be hot, and that statistics run over.
+    """
+
+    rate: NDArray[np.float32]
+    rate_unc: NDArray[np.float32]
+    rc: NDArray[np.bool_]
+    telegraph: NDArray[np.bool_]
+    bad_reference: NDArray[np.bool_]
+    common_dq: NDArray[np.uint32]
+    incomplete: NDArray[np.bool_]
+    mask: NDArray[np.uint32]
+    science: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
 class DarkPixels:
     """What the synthesis decides per pixel; arrays of shape (y, x).
 
@@ -53,35 +84,12 @@ class DarkPixels:
     rate_unc: NDArray[np.float32]
 
 
-def judge_pixels(
-    *,
-    rate: NDArray[np.float32],
-    rate_unc: NDArray[np.float32],
-    rc: NDArray[np.bool_],
-    telegraph: NDArray[np.bool_],
-    bad_reference: NDArray[np.bool_],
-    common_dq: NDArray[np.uint32],
-    incomplete: NDArray[np.bool_],
-    mask: NDArray[np.uint32],
-    science: NDArray[np.bool_],
-    parameters: SynthesisParameters | None = None,
-) -> DarkPixels:
+def judge_pixels(evidence: Evidence, parameters: SynthesisParameters | None = None) -> DarkPixels:
     """Decide what each pixel of the dark is made of and how it is flagged.
 
     Parameters
     ----------
-    rate, rate_unc : ndarray of float32, shape (y, x)
-        Mean dark rate and its uncertainty, in DN/s; NaN where there is none.
-    rc, telegraph, bad_reference : ndarray of bool, shape (y, x)
-        Flags of the average step.
-    common_dq : ndarray of uint32, shape (y, x)
-        Pixel DQ bits set in all inputs.
-    incomplete : ndarray of bool, shape (y, x)
-        Where some group of the average ramp has no survivor.
-    mask : ndarray of uint32, shape (y, x)
-        The bad-pixel mask that went in, with its HOT pixels.
-    science : ndarray of bool, shape (y, x)
-        Pixels that are not reference pixels: those that may be hot, and that statistics run over.
+    evidence : Evidence
     parameters : SynthesisParameters, optional
 
     Returns
@@ -89,9 +97,11 @@ def judge_pixels(
     DarkPixels
     """
     parameters = SynthesisParameters() if parameters is None else parameters
+    rate, rate_unc, science = evidence.rate, evidence.rate_unc, evidence.science
+    rc, bad_reference = evidence.rc, evidence.bad_reference
     hot = science & (rate > parameters.hot_rate)
-    new_mask = update_mask(mask, hot)
-    changes = hot_changes(mask, hot)
+    new_mask = update_mask(evidence.mask, hot)
+    changes = hot_changes(evidence.mask, hot)
 
     excluded = (new_mask & np.uint32(DQ.DO_NOT_USE)) != 0
     take_average = excluded | rc | bad_reference | has_neighbour(hot | rc) | ~np.isfinite(rate)
@@ -99,11 +109,11 @@ def judge_pixels(
     frame_unc = frame_statistics(rate_unc[science], parameters=parameters.clip)
     uncertain = rate_unc > frame_unc.mean + parameters.unreliable_sigma * frame_unc.std
     uncertain |= science & ~np.isfinite(rate_unc)
-    concern = (common_dq & ~_NO_CONCERN) != 0
-    nothing = take_average & incomplete
+    concern = (evidence.common_dq & ~_NO_CONCERN) != 0
+    nothing = take_average & evidence.incomplete
     dq = (
         _where(rc, DQ.RC | DQ.DO_NOT_USE)
-        | _where(telegraph & ~hot, DQ.TELEGRAPH)
+        | _where(evidence.telegraph & ~hot, DQ.TELEGRAPH)
         | _where(bad_reference, DQ.BAD_REF_PIXEL | DQ.DO_NOT_USE)
         | _where(nothing, DQ.DO_NOT_USE)
         | _where(concern | hot | rc | bad_reference | uncertain | nothing, DQ.UNRELIABLE_DARK)
@@ -125,7 +135,6 @@ def synthesize_groups(
     average: NDArray[np.float32],
     average_std: NDArray[np.float32],
     time: NDArray[np.float64],
-    *,
     rate: NDArray[np.float32],
     rate_unc: NDArray[np.float32],
     take_average: NDArray[np.bool_],

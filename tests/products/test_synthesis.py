@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from nrsdark_xr.detector import DQ
 from nrsdark_xr.products.mask import hot_changes, update_mask
 from nrsdark_xr.products.parameters import SynthesisParameters
-from nrsdark_xr.products.synthesis import judge_pixels, synthesize_groups
+from nrsdark_xr.products.synthesis import Evidence, judge_pixels, synthesize_groups
 
 SHAPE = (13, 11)
 
@@ -109,7 +109,7 @@ def judge_by_loops(maps):
 def test_pixels_are_judged_by_the_rules(seed):
     maps = random_maps(seed)
     before = {name: array.copy() for name, array in maps.items()}
-    pixels = judge_pixels(**maps)
+    pixels = judge_pixels(Evidence(**maps))
     hot, new_mask, take_average, dq, projected = judge_by_loops(maps)
     np.testing.assert_array_equal(pixels.hot, hot)
     np.testing.assert_array_equal(pixels.mask, new_mask)
@@ -128,7 +128,7 @@ def test_pixels_are_judged_by_the_rules(seed):
 @given(seed=st.integers(0, 2**32 - 1))
 def test_cube(seed):
     maps = random_maps(seed)
-    pixels = judge_pixels(**maps)
+    pixels = judge_pixels(Evidence(**maps))
     rng = np.random.default_rng(seed + 1)
     time = 10.7 * np.arange(1, 6)
     average = rng.normal(0, 1, (5, *SHAPE)).astype(np.float32)
@@ -154,7 +154,7 @@ def test_cube(seed):
 def test_the_last_groups_are_steps_of_the_rate():
     # jwst extrapolates a dark from its last two groups (jwst#9245): they must be free of noise.
     maps = random_maps(3)
-    pixels = judge_pixels(**maps)
+    pixels = judge_pixels(Evidence(**maps))
     time = 10.7 * np.arange(1, 6)
     noise = np.random.default_rng(0).normal(0, 50, (5, *SHAPE)).astype(np.float32)
     dark, _ = synthesize_groups(
@@ -173,15 +173,15 @@ def test_a_frame_without_any_rate_is_finite():
     maps = random_maps(0)
     maps["rate"][:] = maps["rate_unc"][:] = np.nan
     maps["incomplete"][:] = True
-    pixels = judge_pixels(**maps)
+    pixels = judge_pixels(Evidence(**maps))
     assert (pixels.rate == 0).all()
     assert ((pixels.dq & np.uint32(DQ.DO_NOT_USE)) != 0).all()
 
 
 def test_hot_rate_is_a_parameter():
     maps = random_maps(1)
-    assert judge_pixels(**maps).hot.any()
-    assert not judge_pixels(**maps, parameters=SynthesisParameters(hot_rate=3)).hot.any()
+    assert judge_pixels(Evidence(**maps)).hot.any()
+    assert not judge_pixels(Evidence(**maps), SynthesisParameters(hot_rate=3)).hot.any()
 
 
 @pytest.mark.parametrize(
