@@ -11,6 +11,7 @@ import pytest
 from nrsdark_xr import cli
 from nrsdark_xr.errors import NrsdarkError
 from nrsdark_xr.simulate import SimulationParameters, simulate
+from nrsdark_xr.steps.run import PRODUCTS
 
 HEAVY = ("numpy", "xarray", "dask", "distributed", "zarr", "jwst", "stdatamodels")
 HEAVY += ("matplotlib", "astropy", "scipy", "numba", "fsspec")
@@ -86,7 +87,7 @@ def test_status_before_a_run(nrsdark, folder):
     ended = nrsdark("status", folder / "run.yaml")
     assert ended.code == 0
     assert ended.out.count("nothing yet") == 3
-    assert ended.out.count("missing") == 5
+    assert ended.out.count("missing") == len(PRODUCTS)
     found = json.loads(nrsdark("status", folder / "run.yaml", "--json").out)
     assert [entry["done"] for entry in found["files"]] == [[], [], []]
     assert not any(found["products"].values())
@@ -101,6 +102,7 @@ def test_run_lists_the_products_with_the_report_last(nrsdark, folder):
         "superbias.fits",
         "dark.fits",
         "mask.fits",
+        "readnoise.fits",
         "summary.json",
         "report.html",
     ]
@@ -115,7 +117,7 @@ def test_run_prints_its_summary_as_json(nrsdark, folder):
 def test_status_after_a_run(nrsdark, folder):
     ended = nrsdark("status", folder / "run.yaml")
     assert ended.out.count("bias, prepare") == 3
-    assert ended.out.count("complete") == 5
+    assert ended.out.count("complete") == len(PRODUCTS)
     found = json.loads(nrsdark("status", folder / "run.yaml", "--json").out)
     assert [entry["done"] for entry in found["files"]] == [["bias", "prepare"]] * 3
     assert all(found["products"].values())

@@ -37,6 +37,7 @@ def write_report(path: str | os.PathLike[str], content: ReportContent) -> None:
         maps=report_figures.maps(content),
         flags=_flag_rows(content),
         histograms=report_figures.histograms(content),
+        readnoise=report_figures.readnoise(content),
         ramps=report_figures.ramps(content),
         absent=content.absent_kinds,
         changes=report_figures.changes(content),

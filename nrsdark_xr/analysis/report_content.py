@@ -79,12 +79,17 @@ class Baseline:
     mask : ndarray of uint32, shape (y, x), or None
         Input mask with its HOT bits.
     mask_file : str
+    readnoise : ndarray, shape (y, x), or None
+        Input read noise [DN].
+    readnoise_file : str
     """
 
     superbias: NDArray[Any] | None = None
     superbias_file: str = ""
     mask: NDArray[np.uint32] | None = None
     mask_file: str = ""
+    readnoise: NDArray[Any] | None = None
+    readnoise_file: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +132,8 @@ class ReportContent:
     rate, rate_unc : ndarray, shape (y, x)
         Mean dark rate and its uncertainty [DN/s].
     dark_dq, mask : ndarray of uint32, shape (y, x)
+    readnoise : ndarray, shape (y, x)
+        Noise of the difference of two frames [DN].
     reference_pixels : ndarray of bool, shape (y, x)
     hot_rate : float
         Dark rate above which a pixel is HOT [DN/s].
@@ -160,6 +167,7 @@ class ReportContent:
     rate_unc: NDArray[Any]
     dark_dq: NDArray[np.uint32]
     mask: NDArray[np.uint32]
+    readnoise: NDArray[Any]
     reference_pixels: NDArray[np.bool_]
     hot_rate: float
     time: NDArray[Any]

@@ -153,6 +153,44 @@ def histograms(content: ReportContent) -> list[Picture]:
     ]
 
 
+def readnoise(content: ReportContent) -> list[Picture]:
+    """Read noise, and its ratio to the one that the run was given."""
+    science = ~content.reference_pixels
+    new, old = content.readnoise, content.baseline.readnoise
+    median = Mark("median", frame_statistics(new[science]).median, COLORS["black"])
+    series = [HistogramSeries("new", new[science], COLORS["blue"])]
+    title = "Read noise of a double sample"
+    pictures = [
+        _image(
+            content,
+            new,
+            title=title,
+            unit="DN",
+            colormap="cividis",
+            caption="Of consecutive frames, jumps left out, dark signal subtracted. Amplifiers may "
+            "differ; stripes and blotches should not be there.",
+        )
+    ]
+    if old is not None:
+        series.append(HistogramSeries("old", old[science], COLORS["vermilion"]))
+        quotient = ratio(new, old)
+        pictures.append(
+            _image(
+                content,
+                quotient - 1,
+                title="Read noise, new over old less 1",
+                unit="relative change",
+                scale="symmetric",
+                colormap="RdBu_r",
+                caption=f"Old: {content.baseline.readnoise_file}. Median ratio "
+                f"{number(frame_statistics(quotient[science]).median)}.",
+            )
+        )
+    figure = histogram(series, title=title, unit="read noise [DN]", marks=(median,))
+    caption = "Pixels in the tail are noisy for themselves, such as telegraph pixels."
+    return [*pictures, picture(figure, title=f"Histogram: {title}", caption=caption)]
+
+
 def ratio(rate: NDArray[Any], uncertainty: NDArray[Any]) -> NDArray[Any]:
     """Rate over uncertainty, NaN where the uncertainty is not above 0."""
     return np.divide(rate, uncertainty, out=np.full_like(rate, np.nan), where=uncertainty > 0)

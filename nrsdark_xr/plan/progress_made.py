@@ -90,19 +90,20 @@ def _products(config: RunConfig) -> set[str]:
     if not Path(config.output).is_dir():
         return set()
     state = ProductsState(config.product("state.json"))
-    steps: dict[str, tuple[str, BaseModel, tuple[str, ...]]] = {
-        "bias": ("superbias", config.bias, ("superbias.fits",)),
-        "average": ("average", config.average, ("average.zarr",)),
-        "synthesize": ("dark and mask", config.synthesize, ("dark.fits", "mask.fits")),
-        "analyze": ("report", config.analyze, ("report.html", "summary.json")),
-    }
-    complete = set()
-    for step, (product, parameters, suffixes) in steps.items():
+    products: tuple[tuple[str, str, BaseModel, tuple[str, ...]], ...] = (
+        ("bias", "superbias", config.bias, ("superbias.fits",)),
+        ("average", "average", config.average, ("average.zarr",)),
+        ("synthesize", "dark and mask", config.synthesize, ("dark.fits", "mask.fits")),
+        ("synthesize", "readnoise", config.synthesize, ("readnoise.fits",)),
+        ("analyze", "report", config.analyze, ("report.html", "summary.json")),
+    )
+    complete = {step for step, *_ in products}
+    for step, product, parameters, suffixes in products:
         fingerprint = state.fingerprint(product)
         if (
-            fingerprint is not None
-            and fingerprint.get("parameters") == digest(parameters)
-            and all(state.holds(config.product(suffix)) for suffix in suffixes)
+            fingerprint is None
+            or fingerprint.get("parameters") != digest(parameters)
+            or not all(state.holds(config.product(suffix)) for suffix in suffixes)
         ):
-            complete.add(step)
+            complete.discard(step)
     return complete

@@ -42,6 +42,7 @@ DARK_SAMPLE, DARK_PIXEL = 9, 12
 SUPERBIAS_PIXEL = 12
 """Bytes of the superbias per pixel: SCI, ERR, DQ."""
 MASK_PIXEL = 4
+READNOISE_PIXEL = 4
 REPORT_BYTES = 5_000_000
 """Report and summary."""
 
@@ -168,25 +169,25 @@ def average_product(configuration: Configuration, n_files: int) -> StepPlan:
 
 
 def synthesize_product(configuration: Configuration, n_files: int) -> StepPlan:
-    """Plan the dark and the mask, made from the average ramp and the rates."""
+    """Plan dark, mask and read noise, made from the average ramp, the rates and their noise."""
     c = configuration
     pixels = c.ysize * c.xsize
-    n_bytes = pixels * (c.n_groups * DARK_SAMPLE + DARK_PIXEL + MASK_PIXEL)
+    n_bytes = pixels * (c.n_groups * DARK_SAMPLE + DARK_PIXEL + MASK_PIXEL + READNOISE_PIXEL)
     return StepPlan(
         "synthesize",
         blocks=_blocks(c),
-        store_read=row_traffic(c, ["rate"]) * n_files + _average_traffic(c),
-        output=Traffic(n_bytes, 2),
+        store_read=row_traffic(c, ["rate", "cds_noise"]) * n_files + _average_traffic(c),
+        output=Traffic(n_bytes, 3),
     )
 
 
 def analyze_product(configuration: Configuration, n_files: int) -> StepPlan:
     """Plan the report: one chunk of ramps for each example, and the products' maps."""
     c = configuration
-    maps = c.ysize * c.xsize * (SUPERBIAS_PIXEL + DARK_PIXEL + MASK_PIXEL)
+    maps = c.ysize * c.xsize * (SUPERBIAS_PIXEL + DARK_PIXEL + MASK_PIXEL + READNOISE_PIXEL)
     return StepPlan(
         "analyze",
-        store_read=Traffic(maps, 3 + n_files),
+        store_read=Traffic(maps, 4 + n_files),
         output=Traffic(REPORT_BYTES, 2),
     )
 

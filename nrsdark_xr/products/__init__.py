@@ -30,11 +30,13 @@ from nrsdark_xr.products.provenance import (
     gratings_with_corner,
     middle_of_period,
 )
+from nrsdark_xr.products.readnoise import fill_readnoise, mean_readnoise
 from nrsdark_xr.products.reductions import average_ramp, common_flags, make_bias, mean_rate
 from nrsdark_xr.products.reference_files import (
     dq_definitions,
     write_dark,
     write_mask,
+    write_readnoise,
     write_superbias,
 )
 
@@ -56,6 +58,7 @@ __all__ = [
     "clipped_mean",
     "common_flags",
     "dq_definitions",
+    "fill_readnoise",
     "flag_bad_reference_pixels",
     "flag_rc",
     "flag_rtn",
@@ -64,11 +67,13 @@ __all__ = [
     "hot_changes",
     "make_bias",
     "mean_rate",
+    "mean_readnoise",
     "middle_of_period",
     "science_pixels",
     "synthesize_dark",
     "update_mask",
     "write_dark",
     "write_mask",
+    "write_readnoise",
     "write_superbias",
 ]

@@ -1,4 +1,4 @@
-"""Superbias, mask and dark as files that the JWST pipeline and CRDS take."""
+"""Superbias, mask, dark and read noise as files that the JWST pipeline and CRDS take."""
 
 from __future__ import annotations
 
@@ -87,6 +87,38 @@ def write_mask(
     with MaskModel(strict_validation=True) as model:
         _set_dq(model, mask)
         _set_header(model, "MASK", provenance)
+        return _save(model, Path(path))
+
+
+def write_readnoise(
+    path: str | os.PathLike[str], readnoise: NDArray[np.float32], *, provenance: Provenance
+) -> Path:
+    """Write a READNOISE reference file (`ReadnoiseModel`).
+
+    Parameters
+    ----------
+    path : path
+    readnoise : ndarray of float32, shape (y, x)
+        Noise of the difference of two frames, in DN. For IRS2 too in the science frame: the steps
+        of jwst that use it come after the interleaved reference samples are stripped, and do not
+        strip the reference.
+    provenance : Provenance
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    NrsdarkError
+        If the file cannot be written.
+    """
+    from stdatamodels.jwst.datamodels import ReadnoiseModel
+
+    with ReadnoiseModel(strict_validation=True) as model:
+        model.data = _plain(readnoise)
+        _set_header(model, "READNOISE", provenance)
+        model.meta.bunit_data = _CUBE_UNIT
         return _save(model, Path(path))
 
 

@@ -46,6 +46,7 @@ def run(session: Session) -> None:
     fingerprint = {
         "products": digest(session.state.fingerprint("dark and mask")),
         "superbias": digest(session.state.fingerprint("superbias")),
+        "readnoise": digest(session.state.fingerprint("readnoise")),
         "previous_superbias": digest(started_from.get("superbias")),
         "selection": digest([[s.exposure.name, s.accepted, s.reason] for s in session.selected]),
         "left out": digest([entry.url for entry in session.rejected] + sorted(session.failures)),
@@ -74,6 +75,7 @@ class _Maps:
     rate_unc: NDArray[np.float32]
     dark_dq: NDArray[np.uint32]
     mask: NDArray[np.uint32]
+    readnoise: NDArray[np.float32]
 
 
 def _read_maps(session: Session) -> _Maps:
@@ -91,7 +93,8 @@ def _read_maps(session: Session) -> _Maps:
     bias, bias_err = planes(Path(superbias), "SCI", "ERR")
     rate, rate_unc, dark_dq = planes(config.product("dark.fits"), "DRK", "UNC", "DQ")
     (mask,) = planes(config.product("mask.fits"), "DQ")
-    return _Maps(bias, bias_err, rate, rate_unc, dark_dq, mask)
+    (readnoise,) = planes(config.product("readnoise.fits"), "SCI")
+    return _Maps(bias, bias_err, rate, rate_unc, dark_dq, mask, readnoise)
 
 
 def _gather(session: Session) -> ReportContent:
@@ -133,6 +136,7 @@ def _gather(session: Session) -> ReportContent:
         rate_unc=maps.rate_unc,
         dark_dq=maps.dark_dq,
         mask=maps.mask,
+        readnoise=maps.readnoise,
         reference_pixels=border,
         hot_rate=config.synthesize.hot_rate,
         time=ramps["time"].values,
@@ -151,7 +155,7 @@ def _gather(session: Session) -> ReportContent:
 
 
 def _products(session: Session) -> tuple[FileRecord, ...]:
-    kinds = ("superbias", "dark", "mask")
+    kinds = ("superbias", "dark", "mask", "readnoise")
     files = {kind: session.config.product(f"{kind}.fits") for kind in kinds}
     return tuple(
         FileRecord(kind, path.name, file_digest(path))
@@ -175,6 +179,8 @@ def _baseline(session: Session) -> Baseline:
         superbias_file="" if paths.superbias is None else Path(paths.superbias).name,
         mask=references.mask,
         mask_file=Path(paths.mask).name,
+        readnoise=references.readnoise,
+        readnoise_file=Path(paths.readnoise).name,
     )
 
 

@@ -25,7 +25,9 @@ STEPS = {
     "analyze": analyze.run,
 }
 """The five steps by name, in order."""
-PRODUCTS = ("superbias.fits", "dark.fits", "mask.fits", "summary.json", "report.html")
+PRODUCTS = (
+    "superbias.fits", "dark.fits", "mask.fits", "readnoise.fits", "summary.json", "report.html"
+)  # fmt: skip
 """What a run makes, by the end of the name."""
 
 

@@ -1,10 +1,19 @@
-"""Step 4, `synthesize`: the dark and the mask (JWST-STScI-009226 §4.1.4)."""
+"""Step 4, `synthesize`: dark, mask (JWST-STScI-009226 §4.1.4) and read noise."""
 
 from __future__ import annotations
 
 import xarray as xr
 
-from nrsdark_xr.products import mean_rate, synthesize_dark, write_dark, write_mask
+from nrsdark_xr.detector import reference_pixels
+from nrsdark_xr.products import (
+    fill_readnoise,
+    mean_rate,
+    mean_readnoise,
+    synthesize_dark,
+    write_dark,
+    write_mask,
+    write_readnoise,
+)
 from nrsdark_xr.references import load_references, reference_checksums
 from nrsdark_xr.steps.average import open_average
 from nrsdark_xr.steps.compute import computing_here
@@ -20,13 +29,20 @@ FRAMES = ("dq", "mask", "hot", "new_hot", "vanished_hot", "take_average")
 
 
 def run(session: Session) -> None:
-    """Make ``NAME_dark.fits`` and ``NAME_mask.fits``, or see that they are up to date.
+    """Make ``NAME_dark.fits``, ``NAME_mask.fits`` and ``NAME_readnoise.fits``.
+
+    What is up to date is left as it is.
 
     Raises
     ------
     NrsdarkError
         If the files cannot be written.
     """
+    _make_dark_and_mask(session)
+    _make_readnoise(session)
+
+
+def _make_dark_and_mask(session: Session) -> None:
     config = session.config
     dark_file, mask_file = config.product("dark.fits"), config.product("mask.fits")
     fingerprint = {
@@ -63,3 +79,31 @@ def run(session: Session) -> None:
         )
         write_mask(mask_file, frames["mask"].values, provenance=make_provenance(session, "mask"))
     session.record("dark and mask", fingerprint, [dark_file, mask_file])
+
+
+def _make_readnoise(session: Session) -> None:
+    config, first = session.config, session.exposures[0]
+    product = config.product("readnoise.fits")
+    fingerprint = {
+        "inputs": session.rows_fingerprint("prepare"),
+        "parameters": digest(config.synthesize),
+        "header": header_digest(config),
+    }
+    if session.is_current("readnoise", fingerprint, [product]):
+        return
+    ramps = open_ramps(session.store.url, names=session.row_names)
+    n_bytes = ramps["cds_noise"].nbytes
+    with session.progress.stage(
+        "readnoise", total_bytes=n_bytes, total_items=1, item="product"
+    ) as stage:
+        made = gather(session, mean_readnoise(ramps, parameters=config.synthesize))
+        border = reference_pixels(
+            xstart=first.xstart, ystart=first.ystart, xsize=first.xsize, ysize=first.ysize
+        )
+        write_readnoise(
+            product,
+            fill_readnoise(made["readnoise"].values, border),
+            provenance=make_provenance(session, "readnoise"),
+        )
+        stage.advance(n_bytes, items=1)
+    session.record("readnoise", fingerprint, [product])

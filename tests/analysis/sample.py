@@ -136,6 +136,7 @@ def make_content(name: str = "nrs1-subs200a1-t0", **changes: object) -> ReportCo
         "rate_unc": maps.unc,
         "dark_dq": maps.dark_dq,
         "mask": maps.mask,
+        "readnoise": 8 + maps.bias_err,
         "reference_pixels": maps.reference,
         "hot_rate": 1.0,
         "time": TIME,
@@ -146,7 +147,14 @@ def make_content(name: str = "nrs1-subs200a1-t0", **changes: object) -> ReportCo
             for pixel in pixels
             if pixel.y is not None and pixel.x is not None
         ),
-        "baseline": Baseline(maps.bias + 1, "old_superbias.fits", maps.old_mask, "old_mask.fits"),
+        "baseline": Baseline(
+            maps.bias + 1,
+            "old_superbias.fits",
+            maps.old_mask,
+            "old_mask.fits",
+            8.5 + maps.bias_err,
+            "old_readnoise.fits",
+        ),
         "references": (FileRecord("gain", "refs/gain.fits", "ab" * 32),),
         "products": (FileRecord("dark", "x_dark.fits", "cd" * 32),),
         "parameters": {"jump": {"rejection_threshold": 4.0}},

@@ -71,7 +71,7 @@ def test_nothing_comes_from_outside(html):
 
 def test_every_picture_is_a_png_with_words(html):
     pictures = re.findall(r'<img src="data:image/png;base64,([^"]+)" alt="([^"]+)">', html)
-    assert len(pictures) == 6 + 4 + 5 + 4
+    assert len(pictures) == 6 + 4 + 3 + 5 + 4
     for data, words in pictures:
         assert base64.b64decode(data).startswith(b"\x89PNG")
         assert words

@@ -98,8 +98,8 @@ def contents(product: Path) -> dict[str, object]:
 
 
 def assert_same_products(one: Project, other: Project, name: str = "nrs1-sub512s") -> None:
-    """Compare superbias, dark and mask of two runs bit by bit."""
-    for kind in ("superbias", "dark", "mask"):
+    """Compare superbias, dark, mask and read noise of two runs bit by bit."""
+    for kind in ("superbias", "dark", "mask", "readnoise"):
         file = f"products/{name}_{kind}.fits"
         first, second = contents(one.folder / file), contents(other.folder / file)
         assert first.keys() == second.keys()

@@ -526,7 +526,7 @@ def test_a_killed_worker_costs_nothing_and_only_progress_is_printed(finished_set
     assert flag.exists()
     assert ended.code == 0, ended.err
     assert_same_products(finished_set, darks, NAME)
-    stages = "bias|superbias|prepare|average|flags|dark and mask|report"
+    stages = "bias|superbias|prepare|average|flags|dark and mask|readnoise|report"
     told = re.compile(
         rf"Dask dashboard: http://127\.0\.0\.1:\d+/status|({stages}): .*"
         r"|WARNING: .* of 5 inputs: clipping at 3 standard deviations cannot reject .*"

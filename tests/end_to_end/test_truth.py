@@ -106,6 +106,17 @@ def test_telegraph_pixels(scored):
     assert fraction(purity(others, telegraph, height, [-inf, inf]), at_least=200) > 0.95
 
 
+def test_read_noise(scored):
+    measured = scored.product("readnoise", "SCI") / scored.pair_noise
+    assert np.median(measured[scored.quiet]) == pytest.approx(1, abs=0.02)
+    pixel_to_pixel = 1 / np.sqrt(2 * PARAMETERS["exposures"] * PARAMETERS["groups"] / 1.5)
+    assert np.std(measured[scored.quiet]) < 1.15 * pixel_to_pixel
+    steady = scored.science & ~scored.map("rc") & ~scored.map("rtn") & ~scored.map("dead")
+    hot = steady & (scored.map("dark_rate") > 10)
+    assert hot.sum() > 50
+    assert np.median(measured[hot]) == pytest.approx(1, abs=0.1)
+
+
 def test_bad_reference_pixels(scored):
     bad, found = scored.map("bad_reference"), scored.found("bad_reference")
     everything = np.ones(bad.shape)
