@@ -173,7 +173,7 @@ def test_what_a_provider_refuses_is_told_in_one_line(cluster_file):
 def test_a_machine_without_the_batch_system_is_told_at_once(cluster_file, monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     path = cluster_file(yaml.safe_dump({"kind": "slurm", "workers": 1, "kwargs": JOB}))
-    with pytest.raises(NrsdarkError, match="the batch system refuses a job: .*'sbatch'") as caught:
+    with pytest.raises(NrsdarkError, match=r"the batch system refuses a job: .*'sbatch'") as caught:
         connect(str(path)).__enter__()
     assert "\n" not in str(caught.value)
 

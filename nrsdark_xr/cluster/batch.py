@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -50,8 +52,17 @@ def _answer(error: Exception) -> str:
 
 def refusal(cluster: Any) -> str | None:
     """Tell why the batch system refused a job, if it refused one."""
-    jobs = list(getattr(cluster, "workers", {}).values())
-    return next((job.refusal for job in jobs if getattr(job, "refusal", None)), None)
+    return next((job.refusal for job in cluster.workers.values() if job.refusal), None)
+
+
+def waiting_for(cluster: Any) -> str | None:
+    """Tell what the jobs of a SLURM cluster wait for, in SLURM's words."""
+    jobs = [str(job.job_id) for job in cluster.workers.values() if job.job_id]
+    command = ["squeue", "--noheader", "--states=PENDING", "--format=%r", "--jobs", ",".join(jobs)]
+    if not jobs or shutil.which(command[0]) is None:
+        return None
+    said = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    return ", ".join(sorted(set(said.split()))) or None
 
 
 @contextmanager

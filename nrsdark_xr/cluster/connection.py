@@ -10,9 +10,9 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from nrsdark_xr.cluster.batch import refusal
+from nrsdark_xr.cluster.batch import refusal, waiting_for
 from nrsdark_xr.cluster.file import SUFFIXES, ClusterFile
-from nrsdark_xr.cluster.providers import LOCALHOST, provided
+from nrsdark_xr.cluster.providers import BATCH_SYSTEMS, LOCALHOST, provided
 from nrsdark_xr.cluster.versions import check_versions
 from nrsdark_xr.errors import NrsdarkError
 from nrsdark_xr.progress import Progress
@@ -180,25 +180,30 @@ def _provide(cluster: ClusterFile, *, workers: int | None, source: str) -> Itera
         provided(cluster, workers=workers, source=source) as made,
         made.get_client() as client,
     ):
-        _check_workers(client, wait=cluster.wait, source=source)
+        batch = cluster.kind in BATCH_SYSTEMS
+        _check_workers(client, wait=cluster.wait, source=source, batch=batch)
         yield client
 
 
-def _check_workers(client: Client, *, wait: float, source: str) -> None:
+def _check_workers(client: Client, *, wait: float, source: str, batch: bool = False) -> None:
     """Wait for the first worker, unless a batch system refuses its job, and check its software."""
     deadline = time.monotonic() + wait
     while not client.nthreads():
-        if reason := refusal(client.cluster):
+        if batch and (reason := refusal(client.cluster)):
             raise NrsdarkError(
                 f"the batch system refuses a job: {reason}",
                 file=source,
                 remedy="correct `kwargs` (queue, account, cores, memory, walltime)",
             )
         if time.monotonic() > deadline:
+            queued = waiting_for(client.cluster) if batch else None
             raise NrsdarkError(
-                f"the scheduler has got no worker within {wait:.0f} s",
+                f"the scheduler has got no worker within {wait:.0f} s"
+                + (f", its jobs wait for: {queued}" if queued else ""),
                 file=source,
-                remedy="start some with `dask worker`, or see why the cluster gives none",
+                remedy="give more time (`wait`), or correct `kwargs`"
+                if queued
+                else "start some with `dask worker`, or see why the cluster gives none",
             )
         time.sleep(SECONDS_BETWEEN_POLLS)
     check_versions(client, source=source)

@@ -8,10 +8,8 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +23,7 @@ from nrsdark_xr.steps.run import PRODUCTS
 from nrsdark_xr.steps.session import Session
 from nrsdark_xr.store import RampStore
 
+from .commands import Outcome, outcome, spawn, wait_for
 from .conftest import Project, assert_same_products, copy_of
 
 NAME = "nrs1-sub32"
@@ -58,26 +57,6 @@ def done(finished_set, tmp_path) -> Project:
     return copy_of(finished_set, tmp_path / "run")
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """How a command ended, and what it printed."""
-
-    code: int
-    out: str
-    err: str
-
-    def refusal(self, *, code: int = 1) -> str:
-        """The one line that tells what went wrong, checked to be just that."""
-        assert self.code == code, self.err
-        assert "Traceback" not in self.err
-        assert "ERROR" not in self.err
-        lines = [line for line in self.err.splitlines() if line.startswith("nrsdark: ")]
-        assert len(lines) == 1, self.err
-        assert self.err.rstrip().endswith(lines[0]), self.err
-        assert "please report it" not in lines[0]
-        return lines[0]
-
-
 @pytest.fixture
 def nrsdark(capfd) -> Callable[..., Outcome]:
     """Call the command line in this process."""
@@ -102,26 +81,6 @@ def run(nrsdark) -> Callable[..., Outcome]:
     return call
 
 
-def spawn(project: Project, *options: str, preload: Path | None = None) -> subprocess.Popen[str]:
-    """Start ``nrsdark run`` with real worker processes, in a process group of its own."""
-    environment = dict(os.environ)
-    if preload is not None:
-        environment["DASK_DISTRIBUTED__WORKER__PRELOAD"] = json.dumps([str(preload)])
-    return subprocess.Popen(
-        [sys.executable, "-m", "nrsdark_xr.cli", "run", str(project.run_file), *options],
-        env=environment,
-        start_new_session=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def outcome(process: subprocess.Popen[str]) -> Outcome:
-    out, err = process.communicate(timeout=120)
-    return Outcome(process.returncode, out, err)
-
-
 def state(project: Project) -> dict[str, bytes]:
     """Every byte that a run has made."""
     places = [project.folder / "ramps.zarr", project.folder / "products"]
@@ -131,14 +90,6 @@ def state(project: Project) -> dict[str, bytes]:
         for path in sorted(place.rglob("*"))
         if path.is_file()
     }
-
-
-def wait_for(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None:
-    deadline = time.monotonic() + 120
-    while not condition():
-        assert process.poll() is None, process.stderr.read()
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 # Inputs ------------------------------------------------------------------------------------------
