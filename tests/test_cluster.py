@@ -9,8 +9,10 @@ import signal
 import subprocess
 import sys
 import time
+from io import StringIO
 from pathlib import Path
 
+import dask
 import psutil
 import pytest
 import yaml
@@ -112,6 +114,26 @@ def test_a_running_scheduler_is_joined_by_address_and_by_file(scheduler, cluster
 def test_a_cluster_starts_nothing_before_it_is_asked(cluster_file):
     with Cluster(str(cluster_file("kind: nonsense")), workers=None, progress=Progress()):
         pass
+
+
+def test_a_cluster_writes_a_report_and_tells_who_works(tmp_path):
+    page = tmp_path / "report.html"
+    cluster = Cluster("threads", workers=2, progress=Progress(StringIO()), report=page)
+    with cluster:
+        assert cluster.description() is None
+        assert cluster.client.submit(pow, 7, 2).result() == 49
+        told = cluster.description()
+    assert (told["cluster"], told["workers"], told["threads"]) == ("threads", 1, 2)
+    assert told["versions"]["dask"] == dask.__version__
+    text = page.read_text()
+    assert "number of tasks: 1" in text
+    assert "<script src=" not in text  # it needs no network
+
+
+def test_a_report_without_folder_is_refused_before_anything_starts(tmp_path):
+    page = tmp_path / "none" / "report.html"
+    with pytest.raises(NrsdarkError, match="the folder for the performance report is not there"):
+        Cluster("threads", workers=None, progress=Progress(), report=page)
 
 
 def test_an_address_without_scheduler_is_refused(monkeypatch):

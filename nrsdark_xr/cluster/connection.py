@@ -7,13 +7,15 @@ import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from nrsdark_xr.cluster.batch import refusal, waiting_for
 from nrsdark_xr.cluster.file import SUFFIXES, ClusterFile
 from nrsdark_xr.cluster.providers import BATCH_SYSTEMS, LOCALHOST, provided
-from nrsdark_xr.cluster.versions import check_versions
+from nrsdark_xr.cluster.versions import check_versions, own_versions
 from nrsdark_xr.errors import NrsdarkError
 from nrsdark_xr.progress import Progress
 
@@ -43,14 +45,32 @@ class Cluster:
         Workers of a cluster on this machine; one per core unless given.
     progress : Progress
         Where the address of the dashboard is said.
+    report : Path, optional
+        Where Dask's performance report of the block goes: an HTML page with what each worker did
+        when, transfers, memory and a profile. None is made if the cluster is never asked for.
     """
 
-    def __init__(self, cluster: str, *, workers: int | None, progress: Progress) -> None:
+    def __init__(
+        self,
+        cluster: str,
+        *,
+        workers: int | None,
+        progress: Progress,
+        report: Path | None = None,
+    ) -> None:
+        if report is not None and not report.absolute().parent.is_dir():
+            raise NrsdarkError(
+                "the folder for the performance report is not there",
+                file=report,
+                remedy="make it, or give another path",
+            )
         self._cluster = cluster
         self._workers = workers
         self._progress = progress
+        self._report = report
         self._open = ExitStack()
         self._client: Client | None = None
+        self._started = ""
 
     @property
     def client(self) -> Client:
@@ -59,7 +79,31 @@ class Cluster:
             connection = connect(self._cluster, workers=self._workers)
             self._client = self._open.enter_context(connection)
             self._progress.say(f"Dask dashboard: {self._client.dashboard_link}")
+            self._started = datetime.now(UTC).isoformat(timespec="seconds")
+            if self._report is not None:
+                self._open.enter_context(_performance_report(self._report))
         return self._client
+
+    def description(self) -> dict[str, Any] | None:
+        """Tell who works: for the records of a store.
+
+        Returns
+        -------
+        dict or None
+            ``started`` (UTC), ``cluster`` as it was named, ``workers`` and ``threads`` that there
+            are now, ``versions`` of their software (the same as here: `check_versions`). None
+            before the client was asked for.
+        """
+        if self._client is None:
+            return None
+        threads = self._client.nthreads()
+        return {
+            "started": self._started,
+            "cluster": self._cluster,
+            "workers": len(threads),
+            "threads": sum(threads.values()),
+            "versions": own_versions(),
+        }
 
     def __enter__(self) -> Self:
         return self
@@ -71,6 +115,15 @@ class Cluster:
         trace: TracebackType | None,
     ) -> None:
         self._open.close()
+
+
+@contextmanager
+def _performance_report(path: Path) -> Iterator[None]:
+    """Have Dask write its report of the block, as one page that needs no other."""
+    from distributed import performance_report
+
+    with performance_report(filename=str(path), mode="inline"):
+        yield
 
 
 @contextmanager

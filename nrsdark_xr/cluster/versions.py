@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from nrsdark_xr.errors import NrsdarkError
@@ -44,6 +46,12 @@ def check_versions(client: Client, *, source: str) -> None:
                 file=source,
                 remedy="start the workers in the environment of this command",
             )
+
+
+def own_versions() -> dict[str, str]:
+    """Return the versions of the software of this process, and so of all workers."""
+    python = ".".join(str(part) for part in sys.version_info[:_PYTHON_PARTS])
+    return {"python": python, **{name: version(name) for name in PACKAGES}}
 
 
 def _relevant(report: Mapping[str, Any]) -> dict[str, str | None]:
