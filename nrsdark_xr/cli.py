@@ -158,7 +158,7 @@ def run(
     products = run_steps(config, cluster=cluster, workers=workers, until=until.value, check=check)
     if as_json:
         summary = config.product("summary.json")
-        typer.echo(summary.read_text() if summary in products else json.dumps({}))
+        typer.echo((summary.read() or b"{}").decode())
         return
     for path in products:
         typer.echo(path)

@@ -19,6 +19,9 @@ from nrsdark_xr.exposures.selection import SelectionParameters
 from nrsdark_xr.parameters import Parameters
 from nrsdark_xr.products.parameters import AverageParameters, BiasParameters, SynthesisParameters
 from nrsdark_xr.references.paths import ReferencePaths
+from nrsdark_xr.storage import StorageParameters
+from nrsdark_xr.store.location import Location
+from nrsdark_xr.store.output import OutputFile
 from nrsdark_xr.store.rounding import RampParameters
 from nrsdark_xr.yaml_files import first_complaint, read_yaml
 
@@ -38,6 +41,8 @@ class RunConfig(Parameters):
     """Reference files that calibration needs."""
     previous_superbias: str | None = None
     """Superbias to show the difference to in the report; that among the references unless given."""
+    storage: StorageParameters = StorageParameters()
+    """How to reach what lies on object storage (S3)."""
 
     min_inputs: int = Field(default=3, ge=1)
     """Fewest good inputs that make a product."""
@@ -77,9 +82,10 @@ class RunConfig(Parameters):
         """The file that it was read from, to be named in messages; else the run's name."""
         return self._source or self.name
 
-    def product(self, suffix: str) -> Path:
-        """Path of the product ``NAME_suffix`` in the output folder."""
-        return Path(self.output) / f"{self.name}_{suffix}"
+    def product(self, suffix: str) -> OutputFile:
+        """Give the product ``NAME_suffix`` of the output folder; nothing is looked up."""
+        folder = Location.of(self.output, self.storage)
+        return OutputFile(folder, f"{self.name}_{suffix}")
 
     @classmethod
     def load(cls, path: str | Path, overrides: Sequence[str] = ()) -> Self:

@@ -13,6 +13,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "nrsdark_xr"
 ROOMS = (
     "detector",
+    "storage",
     "exposures",
     "references",
     "calibration",

@@ -35,7 +35,7 @@ def test_relative_paths_count_from_the_folder_of_the_file(run_file, tmp_path, mo
     assert config.store == f"{tmp_path}/ramps.zarr"
     assert config.references.mask == f"{tmp_path}/refs/mask.fits"
     assert config.references.readnoise == "s3://bucket/readnoise.fits"
-    assert config.product("dark.fits") == tmp_path / "products" / "nrs1-subs200a1_dark.fits"
+    assert config.product("dark.fits").place == tmp_path / "products" / "nrs1-subs200a1_dark.fits"
 
 
 def test_defaults_are_those_of_the_report(run_file):

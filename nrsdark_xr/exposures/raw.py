@@ -13,7 +13,13 @@ from numpy.typing import NDArray
 
 from nrsdark_xr.errors import NrsdarkError
 from nrsdark_xr.exposures.exposure import Exposure
-from nrsdark_xr.exposures.locations import StorageOptions, file_system, is_remote, reading
+from nrsdark_xr.storage import (
+    StorageOptions,
+    file_system,
+    fsspec_options,
+    is_remote,
+    reading,
+)
 
 REQUEST_BYTES = 16 * 1024 * 1024
 """Most bytes of one remote request: large against the latency, small enough to run side by side."""
@@ -43,7 +49,7 @@ class RawReader:
 
     def __init__(self, exposure: Exposure, storage_options: StorageOptions | None = None) -> None:
         self.exposure = exposure
-        self.storage_options = dict(storage_options or {})
+        self.storage_options = fsspec_options(exposure.url, storage_options)
         self._descriptor: int | None = None
         self._opening = Lock()
 

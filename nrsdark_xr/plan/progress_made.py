@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
 
 from nrsdark_xr.config import RunConfig
 from nrsdark_xr.exposures import Exposure
-from nrsdark_xr.exposures.locations import file_system
 from nrsdark_xr.steps.fingerprints import digest, exposure_record
 from nrsdark_xr.steps.products_state import ProductsState
 from nrsdark_xr.store import RampStore
+from nrsdark_xr.store.location import Location
 from nrsdark_xr.store.markers import Marker
 from nrsdark_xr.store.schema import Step
 
@@ -51,9 +50,8 @@ def find_done(config: RunConfig, exposures: Sequence[Exposure]) -> Done:
     """
     finished: dict[Step, set[str]] = {"bias": set(), "prepare": set()}
     stale: dict[Step, int] = {"bias": 0, "prepare": 0}
-    system, path = file_system(config.store)
-    if system.exists(f"{path}/zarr.json"):
-        store = RampStore(config.store)
+    if Location.of(config.store, config.storage).exists("zarr.json"):
+        store = RampStore(config.store, config.storage)
         for step in finished:
             markers = store.markers(step)
             known = _parameters(config, step)
@@ -87,8 +85,6 @@ def _is_valid(marker: Marker | None, exposure: Exposure, known: Mapping[str, Any
 
 def _products(config: RunConfig) -> set[str]:
     """Name the steps whose files are there as recorded, made with the parameters of now."""
-    if not Path(config.output).is_dir():
-        return set()
     state = ProductsState(config.product("state.json"))
     products: tuple[tuple[str, str, BaseModel, tuple[str, ...]], ...] = (
         ("bias", "superbias", config.bias, ("superbias.fits",)),

@@ -27,13 +27,13 @@ from nrsdark_xr.analysis import (
 from nrsdark_xr.config import RunConfig
 from nrsdark_xr.detector import reference_pixels
 from nrsdark_xr.exposures import Selected
-from nrsdark_xr.references import ReferencePaths, load_references, reference_checksums
+from nrsdark_xr.references import ReferencePaths, load_references
 from nrsdark_xr.steps.average import open_average
-from nrsdark_xr.steps.fingerprints import digest, file_digest
+from nrsdark_xr.steps.fingerprints import digest
 from nrsdark_xr.steps.provenance import parameters, versions
 from nrsdark_xr.steps.session import Session
 from nrsdark_xr.store import open_ramps
-from nrsdark_xr.store.location import writing
+from nrsdark_xr.store.location import Location
 
 STEP = "analyze"
 
@@ -42,12 +42,11 @@ def run(session: Session) -> None:
     """Make ``NAME_summary.json`` and ``NAME_report.html``, or see that they are up to date."""
     config = session.config
     report, summary = config.product("report.html"), config.product("summary.json")
-    started_from = reference_checksums(_started_from(config))
     fingerprint = {
         "products": digest(session.state.fingerprint("dark and mask")),
         "superbias": digest(session.state.fingerprint("superbias")),
         "readnoise": digest(session.state.fingerprint("readnoise")),
-        "previous_superbias": digest(started_from.get("superbias")),
+        "previous_superbias": digest(_previous_superbias(session)),
         "selection": digest([[s.exposure.name, s.accepted, s.reason] for s in session.selected]),
         "left out": digest([entry.url for entry in session.rejected] + sorted(session.failures)),
         "parameters": digest(config.analyze),
@@ -56,11 +55,11 @@ def run(session: Session) -> None:
         return
     with session.progress.stage("report", total_bytes=0, total_items=2, item="pages") as stage:
         content = _gather(session)
-        with writing(str(summary)):
-            write_summary(summary, _summary(content))
+        with summary.writing() as path:
+            write_summary(path, _summary(content))
         stage.advance(items=1)
-        with writing(str(report)):
-            write_report(report, content)
+        with report.writing() as path:
+            write_report(path, content)
         stage.advance(items=1)
     session.record("report", fingerprint, [report, summary])
 
@@ -82,18 +81,19 @@ def _read_maps(session: Session) -> _Maps:
     """Read the products back: the report shows what was written."""
     from astropy.io import fits
 
-    def planes(path: Path, *names: str) -> list[NDArray[Any]]:
-        with fits.open(path, memmap=False) as hdus:
+    def planes(url: str, *names: str) -> list[NDArray[Any]]:
+        place = Location.of(url, session.config.storage)
+        with place.open() as file, fits.open(file, memmap=False) as hdus:
             return [
                 hdus[name].data.astype(hdus[name].data.dtype.newbyteorder("=")) for name in names
             ]
 
     config = session.config
-    superbias = config.references.superbias or config.product("superbias.fits")
-    bias, bias_err = planes(Path(superbias), "SCI", "ERR")
-    rate, rate_unc, dark_dq = planes(config.product("dark.fits"), "DRK", "UNC", "DQ")
-    (mask,) = planes(config.product("mask.fits"), "DQ")
-    (readnoise,) = planes(config.product("readnoise.fits"), "SCI")
+    superbias = config.references.superbias or config.product("superbias.fits").url
+    bias, bias_err = planes(superbias, "SCI", "ERR")
+    rate, rate_unc, dark_dq = planes(config.product("dark.fits").url, "DRK", "UNC", "DQ")
+    (mask,) = planes(config.product("mask.fits").url, "DQ")
+    (readnoise,) = planes(config.product("readnoise.fits").url, "SCI")
     return _Maps(bias, bias_err, rate, rate_unc, dark_dq, mask, readnoise)
 
 
@@ -115,7 +115,9 @@ def _gather(session: Session) -> ReportContent:
         n_inputs=len(session.selected) + len(session.rejected),
         n_good=len(session.exposures),
     )
-    ramps = open_ramps(session.store.url, names=session.row_names)
+    ramps = open_ramps(
+        session.store.url, names=session.row_names, storage_options=config.storage
+    )
     examples, absent = _examples(session, maps, border, ramps)
     dates = [entry.date_obs[:10] for entry in session.exposures]
     return ReportContent(
@@ -145,7 +147,7 @@ def _gather(session: Session) -> ReportContent:
         baseline=baseline,
         references=tuple(
             FileRecord(kind, entry["file"], entry["sha256"])
-            for kind, entry in reference_checksums(config.references).items()
+            for kind, entry in session.reference_checksums.items()
         ),
         products=_products(session),
         parameters=parameters(session),
@@ -158,9 +160,9 @@ def _products(session: Session) -> tuple[FileRecord, ...]:
     kinds = ("superbias", "dark", "mask", "readnoise")
     files = {kind: session.config.product(f"{kind}.fits") for kind in kinds}
     return tuple(
-        FileRecord(kind, path.name, file_digest(path))
-        for kind, path in files.items()
-        if path.exists()
+        FileRecord(kind, file.name, file.location.digest())
+        for kind, file in files.items()
+        if file.exists()
     )
 
 
@@ -170,10 +172,21 @@ def _started_from(config: RunConfig) -> ReferencePaths:
     return config.references.model_copy(update={"superbias": superbias})
 
 
+def _previous_superbias(session: Session) -> dict[str, str] | None:
+    """Tell the superbias that the report compares the new one with, from all others."""
+    config = session.config
+    if config.previous_superbias is None:
+        return session.reference_checksums.get("superbias")
+    place = Location.of(config.previous_superbias, config.storage)
+    return {"file": place.name, "sha256": place.digest()}
+
+
 def _baseline(session: Session) -> Baseline:
     """Load what the run started from, cut to its pixels."""
     paths = _started_from(session.config)
-    references = load_references(paths, session.exposures[0])
+    references = load_references(
+        paths, session.exposures[0], storage_options=session.config.storage
+    )
     return Baseline(
         superbias=references.superbias,
         superbias_file="" if paths.superbias is None else Path(paths.superbias).name,
@@ -199,7 +212,8 @@ def _examples(
         telegraph_count=average["telegraph_count"].values,
     )
     examples, absent = [], []
-    with fits.open(session.config.product("dark.fits"), memmap=False) as hdus:
+    dark = session.config.product("dark.fits").location
+    with dark.open() as file, fits.open(file, memmap=False) as hdus:
         for pixel in pixels:
             if pixel.y is None or pixel.x is None:
                 absent.append(pixel.kind)

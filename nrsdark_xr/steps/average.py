@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-from pathlib import Path
-
 import xarray as xr
 
 from nrsdark_xr.detector import reference_pixels
@@ -20,7 +17,7 @@ from nrsdark_xr.steps.fingerprints import digest
 from nrsdark_xr.steps.session import Session
 from nrsdark_xr.steps.tasks import gather
 from nrsdark_xr.store import open_ramps
-from nrsdark_xr.store.location import writing
+from nrsdark_xr.store.location import Location, reading
 
 STEP = "average"
 
@@ -43,32 +40,31 @@ def run(session: Session) -> None:
     if session.is_current(STEP, fingerprint, [product]):
         return
 
-    ramps = open_ramps(session.store.url, names=session.row_names)
-    unfinished = product.with_name(f".{product.name}.part")
-    with writing(str(product)):
+    ramps = open_ramps(
+        session.store.url, names=session.row_names, storage_options=config.storage
+    )
+    with product.writing_group() as place:
         compute_to_zarr(
             average_ramp(ramps, parameters=config.average),
-            str(unfinished),
+            place,
             client=session.client,
             progress=session.progress,
             title=STEP,
             n_bytes=ramps["ramp"].nbytes + ramps["groupdq"].nbytes,
         )
-        flags = _flag(session, ramps, _open(unfinished))
-        flags.to_zarr(unfinished, mode="a", consolidated=False)
-        if product.exists():
-            shutil.rmtree(product)
-        unfinished.rename(product)
+        flags = _flag(session, ramps, _open(place))
+        flags.to_zarr(place.zarr_store(), mode="a", consolidated=False)
     session.record(STEP, fingerprint, [product])
 
 
 def open_average(session: Session) -> xr.Dataset:
     """Open the product of this step lazily."""
-    return _open(session.config.product("average.zarr"))
+    return _open(session.config.product("average.zarr").location)
 
 
-def _open(path: Path) -> xr.Dataset:
-    return xr.open_zarr(path, consolidated=False)
+def _open(place: Location) -> xr.Dataset:
+    with reading(place.url):
+        return xr.open_zarr(place.zarr_store(read_only=True), consolidated=False)
 
 
 def _flag(session: Session, ramps: xr.Dataset, average: xr.Dataset) -> xr.Dataset:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Final
 
 from nrsdark_xr.calibration.bias import BIAS_GROUPS, bias_groups
 from nrsdark_xr.calibration.parameters import CalibrationParameters
 from nrsdark_xr.exposures import Exposure, RawReader
 from nrsdark_xr.products import make_bias, write_superbias
-from nrsdark_xr.references import References, load_references, reference_checksums
+from nrsdark_xr.references import References, load_references
 from nrsdark_xr.steps.fingerprints import Fingerprint, digest, exposure_record
 from nrsdark_xr.steps.provenance import header_digest, make_provenance
 from nrsdark_xr.steps.session import Session
 from nrsdark_xr.steps.tasks import CountingReader, gather, run_first, run_per_exposure, task_key
+from nrsdark_xr.storage import StorageParameters
 from nrsdark_xr.store import RampStore, open_bias_groups
 
 STEP: Final = "bias"
@@ -42,18 +44,21 @@ def run(session: Session) -> None:
     }
     if session.is_current("superbias", fingerprint, [product]):
         return
-    groups = open_bias_groups(session.store.url, names=session.row_names)
+    groups = open_bias_groups(
+        session.store.url, names=session.row_names, storage_options=config.storage
+    )
     with session.progress.stage(
         "superbias", total_bytes=groups["bias_groups"].nbytes, total_items=1, item="product"
     ) as stage:
         bias = gather(session, make_bias(groups, parameters=config.bias))
-        write_superbias(
-            product,
-            bias=bias["bias"].values,
-            err=bias["bias_err"].values,
-            dq=bias["bias_dq"].values,
-            provenance=make_provenance(session, "superbias"),
-        )
+        with product.writing() as path:
+            write_superbias(
+                path,
+                bias=bias["bias"].values,
+                err=bias["bias_err"].values,
+                dq=bias["bias_dq"].values,
+                provenance=make_provenance(session, "superbias"),
+            )
         stage.advance(groups["bias_groups"].nbytes, items=1)
     session.record("superbias", fingerprint, [product])
 
@@ -61,7 +66,7 @@ def run(session: Session) -> None:
 def _fill_store(session: Session) -> None:
     """Put the reference-pixel corrected groups 1 and 2 of every exposure into the store."""
     config = session.config
-    checksums = reference_checksums(config.references)
+    checksums = session.reference_checksums
     fingerprint = {
         "refpix": digest(config.prepare.refpix),
         "references.mask": checksums["mask"]["sha256"],
@@ -71,7 +76,8 @@ def _fill_store(session: Session) -> None:
     if not pending:
         return
     client = session.client
-    references = run_first(session, load_references, config.references, pending[0])
+    load = partial(load_references, storage_options=config.storage)
+    references = run_first(session, load, config.references, pending[0])
     run_per_exposure(
         session,
         STEP,
@@ -81,6 +87,7 @@ def _fill_store(session: Session) -> None:
             exposure,
             references,
             config.prepare,
+            config.storage,
             session.store,
             fingerprint,
             key=task_key(STEP, exposure, fingerprint),
@@ -93,10 +100,11 @@ def _bias_task(
     exposure: Exposure,
     references: References,
     parameters: CalibrationParameters,
+    storage: StorageParameters,
     store: RampStore,
     fingerprint: Fingerprint,
 ) -> None:
-    with RawReader(exposure) as reader:
+    with RawReader(exposure, storage) as reader:
         raw = CountingReader(reader)
         for integration, name in enumerate(exposure.row_names()):
             groups = bias_groups(raw, exposure, integration, references, parameters)

@@ -17,9 +17,17 @@ if TYPE_CHECKING:
     import xarray as xr
     from distributed import Client
 
+    from nrsdark_xr.store.location import Location
+
 
 def compute_to_zarr(
-    dataset: xr.Dataset, url: str, *, client: Client, progress: Progress, title: str, n_bytes: float
+    dataset: xr.Dataset,
+    place: Location,
+    *,
+    client: Client,
+    progress: Progress,
+    title: str,
+    n_bytes: float,
 ) -> None:
     """Write a lazy dataset, one task per block of output, and show how far it is.
 
@@ -29,8 +37,8 @@ def compute_to_zarr(
     ----------
     dataset : xarray.Dataset
         All variables have the same dimensions and Dask chunks.
-    url : str
-        The Zarr group, which is made anew.
+    place : Location
+        Of the Zarr group, which is made anew.
     client : distributed.Client
     progress : Progress
     title : str
@@ -48,7 +56,9 @@ def compute_to_zarr(
         name: {"chunks": chunks, "compressors": (compressor(dataset[name].dtype),)}
         for name in names
     }
-    dataset.to_zarr(url, mode="w", compute=False, encoding=encoding, consolidated=False)
+    dataset.to_zarr(
+        place.zarr_store(), mode="w", compute=False, encoding=encoding, consolidated=False
+    )
 
     # Optimized together: variable by variable, each would have a kernel call of its own.
     (fused,) = dask.optimize(dataset)
@@ -56,13 +66,13 @@ def compute_to_zarr(
     regions = _regions(fused[names[0]].data.chunks)
     write = dask.delayed(_write_block, pure=False)
     tasks = [
-        write(url, names, regions[index], *(block[index] for block in blocks))
+        write(place, names, regions[index], *(block[index] for block in blocks))
         for index in np.ndindex(blocks[0].shape)
     ]
     share = n_bytes / len(tasks)
     with progress.stage(title, total_bytes=n_bytes, total_items=len(tasks), item="blocks") as stage:
         for future in as_finished(client, client.compute(tasks, optimize_graph=False)):
-            result_of(future, url)
+            result_of(future, place.url)
             stage.advance(share, items=1)
 
 
@@ -109,10 +119,13 @@ def _regions(chunks: Sequence[Sequence[int]]) -> dict[tuple[int, ...], tuple[sli
 
 
 def _write_block(
-    url: str, names: Sequence[Hashable], region: tuple[slice, ...], *values: NDArray[Any]
+    place: Location, names: Sequence[Hashable], region: tuple[slice, ...], *values: NDArray[Any]
 ) -> None:
     import zarr
 
-    group = zarr.open_group(url, mode="r+")
-    for name, value in zip(names, values, strict=True):
-        group[str(name)][region] = value
+    from nrsdark_xr.store.location import writing
+
+    with writing(place.url):
+        store = place.zarr_store()
+        for name, value in zip(names, values, strict=True):
+            zarr.open_array(store, path=str(name), mode="r+", zarr_format=3)[region] = value

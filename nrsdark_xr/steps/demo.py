@@ -49,7 +49,7 @@ def run_demo(directory: Path, *, full_frame: bool = False) -> Path:
         simulate_with_progress(directory, progress, **settings)
     config = RunConfig.load(run_file)
     products = run_steps(config, progress=progress)
-    return products[-1]
+    return Path(products[-1])
 
 
 def simulate_with_progress(directory: Path, progress: Progress, **settings: object) -> Path:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict
-from pathlib import Path
 
 from pydantic import BaseModel
 
@@ -31,9 +30,3 @@ def exposure_record(exposure: Exposure) -> dict[str, str]:
     record = asdict(exposure)
     del record["url"]
     return {"exposure": digest(record)}
-
-
-def file_digest(path: Path) -> str:
-    """Hash the bytes of a file, to 64 hexadecimal digits."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

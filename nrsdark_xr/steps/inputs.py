@@ -41,8 +41,10 @@ def choose_inputs(
     NrsdarkError
         If nothing is left, or an input cannot be used and ``on_error`` is ``stop``.
     """
-    urls = find_exposures(config.inputs)
-    exposures, rejected = read_exposures(urls, on_error=config.on_error)
+    urls = find_exposures(config.inputs, storage_options=config.storage)
+    exposures, rejected = read_exposures(
+        urls, on_error=config.on_error, storage_options=config.storage
+    )
     if config.on_error == "skip":
         odd = find_odd_exposures(exposures)
         rejected += odd
@@ -75,7 +77,7 @@ def reasons_left_out(selected: Sequence[Selected], rejected: Sequence[Rejected])
 def _select(exposures: Sequence[Exposure], config: RunConfig) -> tuple[Selected, ...]:
     """Select by the rules of the run, whose file is to blame if nothing is left."""
     try:
-        return tuple(select(exposures, config.selection))
+        return tuple(select(exposures, config.selection, storage_options=config.storage))
     except NrsdarkError as error:
         file = error.file or config.source
         raise NrsdarkError(error.what, file=file, remedy=error.remedy) from error

@@ -18,7 +18,6 @@ from nrsdark_xr.references import (
     References,
     clear_hot,
     load_references,
-    reference_checksums,
 )
 from nrsdark_xr.steps.fingerprints import Fingerprint, digest, exposure_record
 from nrsdark_xr.steps.session import Session
@@ -31,6 +30,7 @@ from nrsdark_xr.steps.tasks import (
     run_per_exposure,
     task_key,
 )
+from nrsdark_xr.storage import StorageParameters
 from nrsdark_xr.store import RampStore
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def run(session: Session) -> None:
     """
     config = session.config
     paths = references_in_use(session)
-    checksums = reference_checksums(config.references)
+    checksums = session.reference_checksums
     fingerprint = {
         "engine": config.engine,
         "parameters": digest(config.prepare),
@@ -62,7 +62,7 @@ def run(session: Session) -> None:
     pending = session.pending(STEP, fingerprint)
     if not pending:
         return
-    references = run_first(session, _load, paths, pending[0])
+    references = run_first(session, _load, paths, pending[0], config.storage)
     run_per_exposure(
         session,
         STEP,
@@ -97,6 +97,7 @@ def _submit_ours(
         exposure,
         references,
         config.prepare,
+        config.storage,
         session.store,
         config.ramps.quantum,
         fingerprint,
@@ -120,9 +121,9 @@ def _submit_stock(
     )
 
 
-def _load(paths: ReferencePaths, exposure: Exposure) -> References:
+def _load(paths: ReferencePaths, exposure: Exposure, storage: StorageParameters) -> References:
     """Load the references, hot pixels unflagged so that they are processed."""
-    references = load_references(paths, exposure)
+    references = load_references(paths, exposure, storage_options=storage)
     return replace(references, mask=clear_hot(references.mask))
 
 
@@ -130,6 +131,7 @@ def _prepare_task(
     exposure: Exposure,
     references: References,
     parameters: CalibrationParameters,
+    storage: StorageParameters,
     store: RampStore,
     quantum: float | None,
     fingerprint: Fingerprint,
@@ -137,7 +139,7 @@ def _prepare_task(
     """Calibrate one exposure into its rows of the store; the markers come last."""
     names = exposure.row_names()
     ramps = [CountingRamps(store.ramp_buffer(name, quantum=quantum)) for name in names]
-    with RawReader(exposure) as reader:
+    with RawReader(exposure, storage) as reader:
         results = calibrate_exposure(
             CountingReader(reader),
             exposure,

@@ -8,12 +8,10 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from nrsdark_xr.analysis.summary import write_whole
 from nrsdark_xr.steps.fingerprints import Fingerprint
-from nrsdark_xr.store.location import writing
+from nrsdark_xr.store.output import OutputFile
 
 
 @dataclass(frozen=True)
@@ -22,18 +20,20 @@ class ProductsState:
 
     Attributes
     ----------
-    path : Path
+    file : OutputFile
         Where it is kept.
     """
 
-    path: Path
+    file: OutputFile
 
     def fingerprint(self, product: str) -> Fingerprint | None:
         """Return what a product was made from, or None if it was never completed."""
         entry = self._read().get(product)
         return None if entry is None else entry["fingerprint"]
 
-    def reasons(self, product: str, fingerprint: Fingerprint, files: Sequence[Path]) -> list[str]:
+    def reasons(
+        self, product: str, fingerprint: Fingerprint, files: Sequence[OutputFile]
+    ) -> list[str]:
         """Tell why a product has to be made; empty if it is up to date.
 
         Parameters
@@ -41,7 +41,7 @@ class ProductsState:
         product : str
         fingerprint : dict
             What it would be made from now.
-        files : sequence of Path
+        files : sequence of OutputFile
             The files that it consists of.
         """
         entry = self._read().get(product)
@@ -52,19 +52,20 @@ class ProductsState:
             key for key in old.keys() | fingerprint.keys() if old.get(key) != fingerprint.get(key)
         )
         sizes = entry["sizes"]
-        altered = [path.name for path in files if sizes.get(path.name) != _size(path)]
+        altered = [file.name for file in files if sizes.get(file.name) != file.size()]
         return [f"{key} changed" for key in changed] + [
             f"{name} is gone or was altered" for name in altered
         ]
 
-    def holds(self, file: Path) -> bool:
+    def holds(self, file: OutputFile) -> bool:
         """Whether a file of some product is complete."""
+        size = file.size()
         sizes = [entry["sizes"].get(file.name) for entry in self._read().values()]
-        return _size(file) is not None and _size(file) in sizes
+        return size is not None and size in sizes
 
-    def record(self, product: str, fingerprint: Fingerprint, files: Sequence[Path]) -> None:
+    def record(self, product: str, fingerprint: Fingerprint, files: Sequence[OutputFile]) -> None:
         """Note that a product is complete."""
-        sizes = {path.name: _size(path) for path in files}
+        sizes = {file.name: file.size() for file in files}
         self._write(self._read() | {product: {"fingerprint": fingerprint, "sizes": sizes}})
 
     def forget(self, product: str) -> None:
@@ -74,19 +75,11 @@ class ProductsState:
             self._write(content)
 
     def _write(self, content: dict[str, Any]) -> None:
-        with writing(str(self.path)):
-            write_whole(self.path, json.dumps(content, indent=2, sort_keys=True).encode())
+        self.file.write(json.dumps(content, indent=2, sort_keys=True).encode())
 
     def _read(self) -> dict[str, Any]:
         """Read the record; one that is damaged counts as absent, so products are made again."""
         try:
-            return json.loads(self.path.read_text())
-        except (FileNotFoundError, ValueError):
+            return json.loads(self.file.read() or b"{}")
+        except ValueError:
             return {}
-
-
-def _size(path: Path) -> int | None:
-    """Bytes of a file; -1 for a folder; None for what is not there."""
-    if path.is_dir():
-        return -1
-    return path.stat().st_size if path.exists() else None

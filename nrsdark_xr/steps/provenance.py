@@ -8,7 +8,6 @@ from typing import Any
 
 from nrsdark_xr.config import RunConfig
 from nrsdark_xr.products import Input, Provenance
-from nrsdark_xr.references import reference_checksums
 from nrsdark_xr.steps.fingerprints import digest
 from nrsdark_xr.steps.session import Session
 
@@ -54,7 +53,7 @@ def make_provenance(session: Session, product: str) -> Provenance:
         What it is, for DESCRIP.
     """
     config, first = session.config, session.exposures[0]
-    checksums = reference_checksums(config.references)
+    checksums = session.reference_checksums
     default = f"NIRSpec {first.detector} {first.subarray} {first.readpatt} {product}"
     return Provenance(
         inputs=[Input(entry.name, entry.date_obs) for entry in session.exposures],

@@ -15,6 +15,7 @@ from nrsdark_xr.steps.inputs import choose_inputs
 from nrsdark_xr.steps.memory import peak_memory
 from nrsdark_xr.steps.provenance import versions
 from nrsdark_xr.steps.session import Session
+from nrsdark_xr.storage import is_remote
 from nrsdark_xr.store import RampStore
 
 STEPS = {
@@ -39,7 +40,7 @@ def run_steps(
     until: str = "analyze",
     check: bool = True,
     progress: Progress | None = None,
-) -> list[Path]:
+) -> list[Path | str]:
     """Run the steps up to and including `until`; what is up to date is left as it is.
 
     Parameters
@@ -58,8 +59,8 @@ def run_steps(
 
     Returns
     -------
-    list of Path
-        The products that are there now, the report last.
+    list of Path or str
+        The products that are there now, the report last; URLs of those on object storage.
 
     Raises
     ------
@@ -77,6 +78,7 @@ def run_steps(
     store = RampStore.open_or_create(
         config.store,
         [entry.exposure for entry in selected],
+        storage_options=config.storage,
         attributes={
             "parameters": config.prepare.model_dump(mode="json"),
             "ramps": config.ramps.model_dump(mode="json"),
@@ -107,6 +109,8 @@ def run_steps(
 
 
 def _make_output_folder(config: RunConfig) -> None:
+    if is_remote(config.output):
+        return
     try:
         Path(config.output).mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -117,7 +121,7 @@ def _make_output_folder(config: RunConfig) -> None:
         ) from error
 
 
-def _products(config: RunConfig) -> list[Path]:
+def _products(config: RunConfig) -> list[Path | str]:
     """List the products that are there, the report last."""
-    paths = [config.product(suffix) for suffix in PRODUCTS]
-    return [path for path in paths if path.exists()]
+    files = [config.product(suffix) for suffix in PRODUCTS]
+    return [file.place for file in files if file.exists()]

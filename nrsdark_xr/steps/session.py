@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from nrsdark_xr.analysis import StepRecord
@@ -13,10 +13,12 @@ from nrsdark_xr.config import RunConfig
 from nrsdark_xr.errors import NrsdarkError
 from nrsdark_xr.exposures import Exposure, Rejected, Selected
 from nrsdark_xr.progress import Progress
+from nrsdark_xr.references import reference_checksums
 from nrsdark_xr.steps.fingerprints import Fingerprint, digest, exposure_record
 from nrsdark_xr.steps.products_state import ProductsState
 from nrsdark_xr.store import RampStore, Step
 from nrsdark_xr.store.markers import Marker
+from nrsdark_xr.store.output import OutputFile
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -78,6 +80,11 @@ class Session:
         """Which products are complete."""
         return ProductsState(self.config.product("state.json"))
 
+    @cached_property
+    def reference_checksums(self) -> dict[str, dict[str, str]]:
+        """Names and digests of the reference files, which are read for them once in a run."""
+        return reference_checksums(self.config.references, storage_options=self.config.storage)
+
     def require_inputs(self, product: str) -> None:
         """Refuse to make `product` of too few inputs."""
         good, needed = len(self.row_names), self.config.min_inputs
@@ -134,7 +141,9 @@ class Session:
             {name: [markers[name].fingerprint, markers[name].record] for name in self.row_names}
         )
 
-    def is_current(self, product: str, fingerprint: Fingerprint, files: Sequence[Path]) -> bool:
+    def is_current(
+        self, product: str, fingerprint: Fingerprint, files: Sequence[OutputFile]
+    ) -> bool:
         """Whether a product is there and was made from just this; says so, or why not.
 
         One that is not counts as absent until `record`.
@@ -147,7 +156,7 @@ class Session:
             self.state.forget(product)
         return not reasons
 
-    def record(self, product: str, fingerprint: Fingerprint, files: Sequence[Path]) -> None:
+    def record(self, product: str, fingerprint: Fingerprint, files: Sequence[OutputFile]) -> None:
         """Note that a product is complete."""
         self.state.record(product, fingerprint, files)
         self.work.append(product)

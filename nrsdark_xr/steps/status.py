@@ -7,10 +7,10 @@ from typing import Any
 
 from nrsdark_xr.config import RunConfig
 from nrsdark_xr.exposures import find_exposures, read_exposures, select
-from nrsdark_xr.exposures.locations import file_system
 from nrsdark_xr.steps.products_state import ProductsState
 from nrsdark_xr.steps.run import PRODUCTS
 from nrsdark_xr.store import RampStore
+from nrsdark_xr.store.location import Location
 
 
 @dataclass(frozen=True)
@@ -75,8 +75,11 @@ def read_status(config: RunConfig) -> RunStatus:
     NrsdarkError
         If no input is found, or the store is damaged.
     """
-    exposures, rejected = read_exposures(find_exposures(config.inputs), on_error="skip")
-    selected = select(exposures, config.selection) if exposures else []
+    urls = find_exposures(config.inputs, storage_options=config.storage)
+    exposures, rejected = read_exposures(urls, on_error="skip", storage_options=config.storage)
+    selected = (
+        select(exposures, config.selection, storage_options=config.storage) if exposures else []
+    )
     done = _finished_rows(config)
     files = tuple(
         FileStatus(
@@ -102,8 +105,7 @@ def read_status(config: RunConfig) -> RunStatus:
 
 def _finished_rows(config: RunConfig) -> dict[str, set[str]]:
     """Rows that each step has finished; none where there is no store yet."""
-    system, path = file_system(config.store)
-    if not system.exists(path):
+    if not Location.of(config.store, config.storage).exists():
         return {}
-    store = RampStore(config.store)
+    store = RampStore(config.store, config.storage)
     return {step: set(store.markers(step)) for step in ("bias", "prepare")}

@@ -14,7 +14,7 @@ from nrsdark_xr.products import (
     write_mask,
     write_readnoise,
 )
-from nrsdark_xr.references import load_references, reference_checksums
+from nrsdark_xr.references import load_references
 from nrsdark_xr.steps.average import open_average
 from nrsdark_xr.steps.compute import computing_here
 from nrsdark_xr.steps.fingerprints import digest
@@ -47,37 +47,43 @@ def _make_dark_and_mask(session: Session) -> None:
     dark_file, mask_file = config.product("dark.fits"), config.product("mask.fits")
     fingerprint = {
         "average": digest(session.state.fingerprint("average")),
-        "references.mask": reference_checksums(config.references)["mask"]["sha256"],
+        "references.mask": session.reference_checksums["mask"]["sha256"],
         "parameters": digest(config.synthesize),
         "header": header_digest(config),
     }
     if session.is_current("dark and mask", fingerprint, [dark_file, mask_file]):
         return
 
-    ramps = open_ramps(session.store.url, names=session.row_names)
+    ramps = open_ramps(
+        session.store.url, names=session.row_names, storage_options=session.config.storage
+    )
     rates = gather(session, mean_rate(ramps, parameters=config.synthesize))
     average = open_average(session)
     flags = average[[name for name in average if "group" not in average[name].dims]].load()
     products = xr.merge(
         [average.drop_vars(list(flags)), flags, rates], compat="equals", join="exact"
     ).assign_coords(time=("group", ramps["time"].values))
-    mask = load_references(config.references, session.exposures[0]).mask
+    mask = load_references(
+        config.references, session.exposures[0], storage_options=config.storage
+    ).mask
     dark = synthesize_dark(products, mask=mask, parameters=config.synthesize)
 
     frames = dark[list(FRAMES)].compute(scheduler="threads")
     n_bytes = dark["dark"].nbytes + dark["dark_err"].nbytes + dark["groupdq"].nbytes
     with computing_here(session.progress, "dark and mask", n_bytes=n_bytes):
-        write_dark(
-            dark_file,
-            dark["dark"],
-            dark["dark_err"],
-            frames["dq"].values,
-            dark["groupdq"],
-            rates["rate"].values,
-            rates["rate_unc"].values,
-            provenance=make_provenance(session, "dark"),
-        )
-        write_mask(mask_file, frames["mask"].values, provenance=make_provenance(session, "mask"))
+        with dark_file.writing() as path:
+            write_dark(
+                path,
+                dark["dark"],
+                dark["dark_err"],
+                frames["dq"].values,
+                dark["groupdq"],
+                rates["rate"].values,
+                rates["rate_unc"].values,
+                provenance=make_provenance(session, "dark"),
+            )
+        with mask_file.writing() as path:
+            write_mask(path, frames["mask"].values, provenance=make_provenance(session, "mask"))
     session.record("dark and mask", fingerprint, [dark_file, mask_file])
 
 
@@ -91,7 +97,9 @@ def _make_readnoise(session: Session) -> None:
     }
     if session.is_current("readnoise", fingerprint, [product]):
         return
-    ramps = open_ramps(session.store.url, names=session.row_names)
+    ramps = open_ramps(
+        session.store.url, names=session.row_names, storage_options=session.config.storage
+    )
     n_bytes = ramps["cds_noise"].nbytes
     with session.progress.stage(
         "readnoise", total_bytes=n_bytes, total_items=1, item="product"
@@ -100,10 +108,11 @@ def _make_readnoise(session: Session) -> None:
         border = reference_pixels(
             xstart=first.xstart, ystart=first.ystart, xsize=first.xsize, ysize=first.ysize
         )
-        write_readnoise(
-            product,
-            fill_readnoise(made["readnoise"].values, border),
-            provenance=make_provenance(session, "readnoise"),
-        )
+        with product.writing() as path:
+            write_readnoise(
+                path,
+                fill_readnoise(made["readnoise"].values, border),
+                provenance=make_provenance(session, "readnoise"),
+            )
         stage.advance(n_bytes, items=1)
     session.record("readnoise", fingerprint, [product])

@@ -15,9 +15,16 @@ from xarray.backends import BackendArray
 from xarray.core import indexing
 
 from nrsdark_xr.errors import NrsdarkError
-from nrsdark_xr.exposures.locations import StorageOptions, reading
+from nrsdark_xr.storage import StorageOptions
 from nrsdark_xr.store.layout import reduction_chunks
-from nrsdark_xr.store.location import Location, open_arrays, open_group, reading_data, to_json
+from nrsdark_xr.store.location import (
+    Location,
+    open_arrays,
+    open_group,
+    read_arrays,
+    reading_data,
+    to_json,
+)
 from nrsdark_xr.store.markers import Marker, read_markers
 from nrsdark_xr.store.schema import (
     AXES,
@@ -115,10 +122,11 @@ def _open(
     attributes = dict(group.attrs)
     configuration = read_configuration(location, attributes)
     arrays = open_arrays(location, group, [*VARIABLES, *AXES, *ROW_COORDINATES, "file"])
-    with reading(location.url):
-        stored = [str(name) for name in arrays["file"][:]]
-        columns = {key: arrays[key][: len(stored)] for key in ROW_COORDINATES}
-        axes = {key: arrays[key][:] for key in AXES}
+    small = {key: arrays[key] for key in (*AXES, *ROW_COORDINATES, "file")}
+    values = read_arrays(location.url, small)
+    stored = [str(name) for name in values["file"]]
+    columns = {key: values[key][: len(stored)] for key in ROW_COORDINATES}
+    axes = {key: values[key] for key in AXES}
 
     markers = _visible(location, step, stored, names)
     _warn_if_mixed(location, markers)

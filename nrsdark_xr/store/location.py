@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import os
 import uuid
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,20 +16,28 @@ from typing import Any
 
 import numpy as np
 import zarr
-from zarr.storage import FsspecStore, LocalStore, WrapperStore
+from numpy.typing import NDArray
+from zarr.storage import FsspecStore, LocalStore, ObjectStore, StorePath, WrapperStore
 
 from nrsdark_xr.errors import NrsdarkError
-from nrsdark_xr.exposures.locations import (
+from nrsdark_xr.storage import (
     StorageOptions,
+    file_name,
     file_system,
+    fsspec_options,
     is_remote,
     normalise,
     reading,
 )
+from nrsdark_xr.storage.locations import is_s3
+from nrsdark_xr.storage.messages import explain
 from nrsdark_xr.store.schema import VARIABLES
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
+_COPY_BYTES = 4 * 1024 * 1024
+_READERS = 8
+"""Threads that read the coordinates side by side."""
 
 
 @contextmanager
@@ -45,7 +55,7 @@ def writing(url: str) -> Iterator[None]:
             yield
     except NrsdarkError as error:
         cause = error.__cause__
-        if not isinstance(cause, OSError):
+        if not isinstance(cause, OSError) or explain(cause) is not None:
             raise
         if cause.errno in _FULL:
             raise NrsdarkError(
@@ -92,7 +102,25 @@ class CompleteStore(WrapperStore[Any]):
     Zarr returns the fill value where there is no chunk, so that a chunk lost after its row was done
     would pass for data. All chunks of a row are written, also those that hold nothing but the fill
     value; and only whole ones, so that writing never has to read.
+
+    It pickles by its location, so that workers use keys and connections of their own.
+
+    Parameters
+    ----------
+    store : zarr.abc.store.Store
+        The store at `location`.
+    location : Location
     """
+
+    def __init__(self, store: Any, location: Location) -> None:
+        super().__init__(store)
+        self.location = location
+
+    def _with_store(self, store: Any) -> CompleteStore:
+        return type(self)(store, self.location)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _reopen, (self.location, self.read_only)
 
     async def get(self, key: str, prototype: Any, byte_range: Any = None) -> Any:
         """Get the object at `key`; raise MissingChunkError for data that are not there."""
@@ -151,12 +179,18 @@ class Location:
     """
 
     url: str
-    storage_options: StorageOptions = field(default_factory=dict)
+    storage_options: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def of(cls, url: str | os.PathLike[str], storage_options: StorageOptions | None) -> Location:
         """Make it of a path or URL as users write it."""
-        return cls(normalise(os.fspath(url)).rstrip("/"), dict(storage_options or {}))
+        place = normalise(os.fspath(url)).rstrip("/")
+        return cls(place, fsspec_options(place, storage_options))
+
+    @property
+    def name(self) -> str:
+        """The last part of the path."""
+        return file_name(self.url)
 
     @property
     def local(self) -> Path | None:
@@ -169,12 +203,20 @@ class Location:
         return f"{self.url}.lock"
 
     def zarr_store(self, *, read_only: bool = False) -> Any:
-        """Make the Zarr store at this place."""
+        """Make the Zarr store at this place: of obstore for S3 where that can be used."""
         if self.local is not None:
             return LocalStore(self.local, read_only=read_only)
-        return FsspecStore.from_url(
-            self.url, storage_options=dict(self.storage_options), read_only=read_only
-        )
+        if not is_s3(self.url):
+            return FsspecStore.from_url(
+                self.url, storage_options=dict(self.storage_options), read_only=read_only
+            )
+        from nrsdark_xr.storage.object_store import object_store, use_obstore
+        from nrsdark_xr.storage.s3 import s3_file_system
+
+        if use_obstore(self.storage_options):
+            return ObjectStore(object_store(self.url, self.storage_options), read_only=read_only)
+        system, path = s3_file_system(self.url, {**self.storage_options, "asynchronous": True})
+        return FsspecStore(system, path=path, read_only=read_only)
 
     def files(self) -> tuple[Any, str]:
         """Return the fsspec file system, and the store's path on it."""
@@ -188,14 +230,24 @@ class Location:
         NrsdarkError
             If a file is there.
         """
-        if self.local is not None and self.local.exists() and not self.local.is_dir():
-            raise NrsdarkError(
-                "is a file, not a ramp store", file=self.url, remedy="give another path"
-            )
+        self.refuse_file()
         fs, root = self.files()
         fs.invalidate_cache()
         with reading(self.url):
             return not (fs.exists(root) and fs.ls(root, detail=False))
+
+    def exists(self, key: str = "") -> bool:
+        """Whether there is anything at this place, or at `key` below it."""
+        fs, root = self.files()
+        with reading(self.url):
+            return fs.exists(f"{root}/{key}" if key else root)
+
+    def refuse_file(self) -> None:
+        """Raise NrsdarkError if a file of this machine is at this place."""
+        if self.local is not None and self.local.exists() and not self.local.is_dir():
+            raise NrsdarkError(
+                "is a file, not a ramp store", file=self.url, remedy="give another path"
+            )
 
     def read(self, key: str) -> bytes | None:
         """Get the object at `key`, None if there is none."""
@@ -211,6 +263,27 @@ class Location:
                 if isinstance(value, Exception) and not isinstance(value, FileNotFoundError):
                     raise value
         return {by_path[path]: data for path, data in found.items() if isinstance(data, bytes)}
+
+    @contextmanager
+    def open(self) -> Iterator[Any]:
+        """Open the file at this place for reading; of a remote one, only what is read is fetched.
+
+        Raises
+        ------
+        NrsdarkError
+            If it cannot be read.
+        """
+        fs, path = self.files()
+        with reading(self.url), fs.open(path, "rb") as file:
+            yield file
+
+    def digest(self) -> str:
+        """Hash the bytes of the file at this place, to 64 hexadecimal digits of SHA-256."""
+        digest = hashlib.sha256()
+        with self.open() as file:
+            while piece := file.read(_COPY_BYTES):
+                digest.update(piece)
+        return digest.hexdigest()
 
     def list_names(self, prefix: str) -> list[str]:
         """List the names of the objects right under `prefix`, sorted."""
@@ -231,6 +304,23 @@ class Location:
         with reading(self.url):
             return sum(path.rpartition("/")[2].isdigit() for path in fs.find(prefix))
 
+    def create(self, key: str, data: bytes) -> bool:
+        """Put `data` at `key` as a whole unless something is there; tell whether it was put.
+
+        Of several that try at once, one gets it: by a hard link on a disk, by a conditional put
+        where the fsspec file system has one (S3 has).
+        """
+        with writing(self.url):
+            try:
+                if self.local is not None:
+                    _create_atomically(self.local / key, data)
+                else:
+                    fs, root = self.files()
+                    fs.pipe_file(f"{root}/{key}", data, mode="create")
+            except FileExistsError:
+                return False
+        return True
+
     def write(self, key: str, data: bytes) -> None:
         """Put `data` at `key` as a whole or not at all."""
         with writing(self.url):
@@ -250,11 +340,23 @@ class Location:
 
 
 def _write_atomically(path: Path, data: bytes) -> None:
+    with _temporary_file(path, data) as temporary:
+        temporary.replace(path)
+
+
+def _create_atomically(path: Path, data: bytes) -> None:
+    """Write a file; raise FileExistsError if there is one."""
+    with _temporary_file(path, data) as temporary:
+        path.hardlink_to(temporary)
+
+
+@contextmanager
+def _temporary_file(path: Path, data: bytes) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     try:
         temporary.write_bytes(data)
-        temporary.replace(path)
+        yield temporary
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -280,6 +382,10 @@ def _plain(value: object) -> object:
     raise TypeError(f"a {type(value).__name__} cannot be recorded")
 
 
+def _reopen(location: Location, read_only: bool) -> CompleteStore:
+    return CompleteStore(location.zarr_store(read_only=read_only), location)
+
+
 def open_group(location: Location, *, mode: str) -> zarr.Group:
     """Open the Zarr group of a store, such that a missing chunk of data is an error.
 
@@ -293,36 +399,49 @@ def open_group(location: Location, *, mode: str) -> zarr.Group:
         raise NrsdarkError(
             "is not a Zarr v3 group, so no ramp store", file=location.url, remedy="check the path"
         )
-    store = CompleteStore(location.zarr_store(read_only=mode == "r"))
+    store = _reopen(location, mode == "r")
     with reading(location.url):
         return zarr.open_group(store=store, mode=mode, zarr_format=3)
 
 
 def open_arrays(location: Location, group: zarr.Group, names: list[str]) -> dict[str, Any]:
-    """Open the arrays `names` of the store.
+    """Open the arrays `names` of the store; all their metadata are asked for at once.
 
     Raises
     ------
     NrsdarkError
         If one is missing or its metadata are damaged.
     """
+    keys = {name: f"{name}/zarr.json" for name in names}
+    metadata = location.read_many(list(keys.values()))
     arrays = {}
-    for name in names:
+    for name, key in keys.items():
         try:
-            with reading(location.url):
-                arrays[name] = group[name].with_config({"write_empty_chunks": True})
+            array = zarr.Array.from_dict(StorePath(group.store, name), json.loads(metadata[key]))
         except (KeyError, TypeError, ValueError) as error:
-            raise _damaged(location, f"{name}/zarr.json") from error
+            raise _damaged(location, key) from error
+        arrays[name] = array.with_config({"write_empty_chunks": True})
     return arrays
 
 
+def read_arrays(url: str, arrays: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
+    """Read small arrays as a whole, all at once.
+
+    Raises
+    ------
+    NrsdarkError
+        If one cannot be read.
+    """
+    with reading(url), ThreadPoolExecutor(_READERS) as pool:
+        values = list(pool.map(lambda array: array[:], arrays.values()))
+    return dict(zip(arrays, values, strict=True))
+
+
 def _root_metadata(location: Location) -> dict[str, Any]:
-    missing = NrsdarkError("there is no ramp store", file=location.url, remedy="check the path")
-    if location.is_empty():
-        raise missing
+    location.refuse_file()
     raw = location.read("zarr.json")
     if raw is None:
-        raise missing
+        raise NrsdarkError("there is no ramp store", file=location.url, remedy="check the path")
     try:
         metadata = json.loads(raw)
     except ValueError as error:

@@ -1,6 +1,6 @@
 """Markers: what makes a row count as done.
 
-A marker is a JSON object, written after all chunks of its row. It lies in the prefix of the array
+A marker is a JSON object, created after all chunks of its row. It lies in the prefix of the array
 ``file``, in which Zarr looks for chunks by name only: no reader of the group stumbles over it.
 """
 
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from nrsdark_xr.errors import NrsdarkError
 from nrsdark_xr.store.location import Location, to_json
 from nrsdark_xr.store.schema import Step
 
@@ -51,21 +52,31 @@ def write_marker(
     record: Mapping[str, Any],
     fingerprint: Mapping[str, Any],
 ) -> None:
-    """Write the marker of a row; one that is there is replaced, as a whole.
+    """Write the marker of a row: the commit of all that a step wrote of it.
+
+    It is created, never replaced. A task that runs twice finds its own and leaves it; one that
+    finds what another run wrote meanwhile, from other things, is refused.
 
     Raises
     ------
     TypeError
         If something cannot be told in JSON.
     NrsdarkError
-        If it cannot be written.
+        If it cannot be written, or there is one that tells something else.
     """
-    marker = {
-        "fingerprint": fingerprint,
-        "record": record,
-        "written": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
-    location.write(_key(step, name), to_json(marker).encode())
+    content = {"fingerprint": fingerprint, "record": record}
+    written = datetime.now(UTC).isoformat(timespec="seconds")
+    key = _key(step, name)
+    if location.create(key, to_json(content | {"written": written}).encode()):
+        return
+    found = _parse(location.read(key) or b"")
+    told = found and {"fingerprint": found.fingerprint, "record": found.record}
+    if told != json.loads(to_json(content)):
+        raise NrsdarkError(
+            f"another run has finished {name} meanwhile, with other parameters or references",
+            file=location.url,
+            remedy="see that one run at a time works on this store, then run again",
+        )
 
 
 def read_markers(location: Location, step: Step) -> dict[str, Marker]:

@@ -274,15 +274,25 @@ class TestMarkers:
 
     def test_a_marker_is_never_half_written(self, tmp_path, monkeypatch):
         store, _ = make_store(tmp_path / "r.zarr", [make_exposure()])
+        store.forget("prepare", ["jw_a"])
 
         def cut_off(self, target):
             raise KeyboardInterrupt
 
         with monkeypatch.context() as patch:
-            patch.setattr(Path, "replace", cut_off)
+            patch.setattr(Path, "hardlink_to", cut_off)
             with pytest.raises(KeyboardInterrupt):
                 store.mark_done("prepare", "jw_a", {"new": True})
-        assert store.done("prepare") == {"jw_a": {"peak": 1.0}}
+        assert store.done("prepare") == {}
+
+    def test_a_marker_is_created_never_replaced(self, tmp_path):
+        store, _ = make_store(tmp_path / "r.zarr", [make_exposure()])
+        before = store.markers("prepare")
+        store.mark_done("prepare", "jw_a", {"peak": 1.0})  # the same task, run twice
+        assert store.markers("prepare") == before
+        with pytest.raises(NrsdarkError, match="another run has finished jw_a meanwhile"):
+            store.mark_done("prepare", "jw_a", {"peak": 1.0}, fingerprint={"threshold": 5})
+        assert store.markers("prepare") == before
 
     def test_what_is_no_json_cannot_be_recorded(self, tmp_path):
         store, _ = make_store(tmp_path / "r.zarr", [make_exposure()])
