@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import logging
 import os
+import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -18,11 +20,15 @@ from nrsdark_xr.errors import NrsdarkError
 DEBUG = "--debug"
 INTERRUPTED = 130
 """Exit code of typer on Ctrl-C, as of a shell: 128 + SIGINT."""
+TERMINATED = 128 + signal.SIGTERM
+"""Exit code on SIGTERM, with which batch systems and containers end a run."""
+_ENDED = {INTERRUPTED: "interrupted", TERMINATED: "terminated"}
 
 app = typer.Typer(
     name="nrsdark",
     help="Bias, dark and bad-pixel reference files of JWST NIRSpec from raw dark exposures.",
-    epilog="Start with `nrsdark demo`. Errors exit with 1, wrong usage with 2, Ctrl-C with 130.",
+    epilog="Start with `nrsdark demo`. Errors exit with 1, wrong usage with 2, Ctrl-C with 130, "
+    "SIGTERM with 143.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -214,7 +220,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; the entry point of `nrsdark`.
 
     Exits with 0 when done, 1 when refused or failed (one line on stderr says why), 2 on wrong
-    usage, 130 on Ctrl-C.
+    usage, 130 on Ctrl-C, 143 on SIGTERM.
     """
     # Python cleans up what a killed worker leaves behind, and would tell the user of it.
     os.environ.setdefault("PYTHONWARNINGS", "ignore:resource_tracker:UserWarning")
@@ -234,6 +240,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except Exception as error:  # the last resort: a line for the user, the traceback for us
         line = " ".join(str(error).split())
         _fail(f"unexpected {type(error).__name__}: {line}; please report it", error, debug=debug)
+
+
+@contextmanager
+def _ending_on_sigterm() -> Iterator[None]:
+    """Let SIGTERM leave all ``with`` blocks, so that workers end and locks are given back."""
+
+    def end(_number: int, _frame: object) -> None:
+        sys.exit(TERMINATED)
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _fail(line: str, error: Exception, *, debug: bool) -> None:

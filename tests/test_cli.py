@@ -1,8 +1,11 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -204,3 +207,22 @@ def test_ctrl_c_exits_with_130(nrsdark, folder, monkeypatch):
     ended = nrsdark("run", folder / "run.yaml")
     assert ended.code == 130
     assert ended.err == "nrsdark: interrupted; the same command goes on from here\n"
+
+
+def test_sigterm_ends_as_ctrl_c_does(nrsdark, folder, monkeypatch):
+    left = []
+
+    def run_steps(*_arguments: object, **_options: object) -> None:
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(60)
+        finally:
+            left.append("lock given back")
+
+    monkeypatch.setattr("nrsdark_xr.steps.run_steps", run_steps)
+    before = signal.getsignal(signal.SIGTERM)
+    ended = nrsdark("run", folder / "run.yaml")
+    assert ended.code == 143
+    assert ended.err == "nrsdark: terminated; the same command goes on from here\n"
+    assert left
+    assert signal.getsignal(signal.SIGTERM) is before
