@@ -228,10 +228,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     debug = DEBUG in given
     try:
         # An option of `nrsdark` itself, but nobody should have to remember where it goes.
-        app([DEBUG, *(argument for argument in given if argument != DEBUG)] if debug else given)
+        with _ending_on_sigterm():
+            app([DEBUG, *(argument for argument in given if argument != DEBUG)] if debug else given)
     except SystemExit as end:
-        if end.code == INTERRUPTED:
-            print("nrsdark: interrupted; the same command goes on from here", file=sys.stderr)
+        if end.code in _ENDED:
+            line = f"nrsdark: {_ENDED[end.code]}; the same command goes on from here"
+            print(line, file=sys.stderr)
         raise
     except NrsdarkError as error:
         _fail(str(error), error, debug=debug)
