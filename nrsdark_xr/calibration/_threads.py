@@ -1,14 +1,47 @@
-"""The same function on many things at once, in the threads that a worker offers."""
+"""Work in several threads at once, as many as a worker offers."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from contextvars import copy_context
-from typing import TypeVar
+from typing import Any, Protocol, TypeVar
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+
+class Start(Protocol):
+    """Starts a function in a thread."""
+
+    def __call__(self, function: Callable[..., Result], *arguments: Any) -> Future[Result]:
+        """Start `function` as soon as a thread is free, in the order of the calls."""
+
+
+@contextmanager
+def starting(threads: int) -> Iterator[Start]:
+    """Give a function that starts others in threads; leave when all of them have ended.
+
+    The threads see the caller's context variables. The first failure, be it of a thread or of the
+    block itself, is raised, and what has not begun by then is left out.
+    """
+    futures: list[Future[Any]] = []
+    with ThreadPoolExecutor(threads, thread_name_prefix="calibration") as pool:
+
+        def start(function: Callable[..., Result], *arguments: Any) -> Future[Result]:
+            future = pool.submit(copy_context().run, function, *arguments)
+            futures.append(future)
+            return future
+
+        try:
+            yield start
+            for future in futures:
+                future.result()
+        except BaseException:
+            for future in futures:
+                future.cancel()
+            raise
 
 
 def in_threads(
@@ -16,14 +49,8 @@ def in_threads(
 ) -> list[Result]:
     """Apply `function` to each of `items`; give the results in their order.
 
-    The threads see the caller's context variables. The first failure is raised, and what has not
-    begun by then is left out.
+    Threads and failures are as in `starting`.
     """
-    with ThreadPoolExecutor(threads, thread_name_prefix="calibration") as pool:
-        futures = [pool.submit(copy_context().run, function, item) for item in items]
-        try:
-            return [future.result() for future in futures]
-        except BaseException:
-            for future in futures:
-                future.cancel()
-            raise
+    with starting(threads) as start:
+        futures = [start(function, item) for item in items]
+    return [future.result() for future in futures]

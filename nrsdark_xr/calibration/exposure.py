@@ -2,9 +2,9 @@
 
 Steps in the order of ``calwebb_detector1``: group_scale, dq_init, saturation, superbias, refpix,
 linearity, jump with snowballs, ramp_fit. A first look at every group gives the reference-pixel
-signal; then each band of rows goes from raw to linearized ramp, jumps and rate, cut with as many
-more rows as its flags depend on. Snowballs are found last, on whole frames; ramps that they touch
-are read back and fitted again.
+signal; then each band of rows goes from raw to linearized ramp and jumps, cut with as many more
+rows as its flags depend on. Snowballs are found on whole frames, while ramps are being written; the
+fits come last. Ramps stay in memory until then.
 
 Bands are independent of each other: each is worked on by one thread, several at a time, and no
 value depends on how many.
@@ -18,8 +18,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from nrsdark_xr.calibration._threads import starting
 from nrsdark_xr.calibration.bands import MIN_GROUPS_FOR_JUMPS, BandCalibration, cut_rows
 from nrsdark_xr.calibration.jump import good_groups
+from nrsdark_xr.calibration.linearize import within
 from nrsdark_xr.calibration.parameters import CalibrationParameters, SnowballParameters
 from nrsdark_xr.calibration.protocols import RampBuffer, RawSamples
 from nrsdark_xr.calibration.saturation import usable_thresholds
@@ -88,14 +90,13 @@ def calibrate_exposure(
         With the mask as it shall be used (`nrsdark_xr.references.clear_hot`). Without a superbias
         none is subtracted.
     parameters : CalibrationParameters
-    ramps : sequence of object with ``write(rows, ramp)`` and ``read(rows, columns)``
-        Takes the linearized ramp of each integration by bands of rows, and gives parts of them
-        back.
+    ramps : sequence of object with ``write(rows, ramp)``
+        Takes the linearized ramp of each integration by bands of rows.
     band_rows : int, optional
         Rows calibrated at a time. Results do not depend on it.
     threads : int, optional
         Threads to use; one more may be waiting for files. Results do not depend on it, memory does:
-        a band of a ramp, its flags and its raw samples for each.
+        the flags and raw samples of a band for each.
 
     Returns
     -------
@@ -128,7 +129,6 @@ def calibrate_exposure(
         exposure=exposure,
         references=references,
         parameters=parameters,
-        ramps=ramps,
         groupdq=np.empty(cube, np.uint8),
         pixeldq=pixeldq,
         rate=np.empty(image, np.float32),
@@ -137,10 +137,20 @@ def calibrate_exposure(
         cds_noise=np.empty(image, np.float32),
     )
     bands = list(cut_rows(exposure.ysize, band_rows))
-    calibration.calibrate(bands, threads=threads)
-    if exposure.n_groups >= MIN_GROUPS_FOR_JUMPS:
-        touched = _flag_snowballs(calibration.groupdq, exposure, parameters.snowballs)
-        calibration.fit_again(bands, touched, threads=threads)
+
+    def write(rows: slice, ramp: NDArray[np.float32]) -> None:
+        inner = within(rows, calibration.with_halo(rows))
+        for integration, buffer in enumerate(ramps):
+            buffer.write(rows, ramp[integration, :, inner])
+
+    with starting(threads + 1) as start:  # one more: some wait for files
+        linearized = [start(calibration.linearize, rows) for rows in bands]
+        for rows, future in zip(bands, linearized, strict=True):
+            start(write, rows, future.result())
+        if exposure.n_groups >= MIN_GROUPS_FOR_JUMPS:
+            _flag_snowballs(calibration.groupdq, exposure, parameters.snowballs)
+        for rows, future in zip(bands, linearized, strict=True):
+            start(calibration.fit, rows, future.result())
     return [
         CalibratedMaps(
             groupdq=flags,
@@ -188,12 +198,9 @@ def _pixeldq_before_refpix(references: References) -> NDArray[np.uint32]:
 
 def _flag_snowballs(
     groupdq: NDArray[np.uint8], exposure: Exposure, parameters: SnowballParameters
-) -> NDArray[np.bool_]:
-    """Flag the snowballs of each integration in `groupdq` itself, the largest array here.
-
-    Returns where flags may have changed (integration, y, x).
-    """
-    touched, cores = [], None
+) -> None:
+    """Flag the snowballs of each integration in `groupdq` itself, to save a copy of it."""
+    cores = None
     for flags in groupdq:
         found = flag_snowballs(
             flags,
@@ -202,6 +209,4 @@ def _flag_snowballs(
             previous_cores=cores,
             overwrite=True,
         )
-        touched.append(found.touched)
         cores = found.cores
-    return np.stack(touched)

@@ -59,6 +59,3 @@ class RampBuffer(Protocol):
 
     def write(self, rows: slice, ramp: NDArray[np.float32]) -> None:
         """Keep rows of a ramp, shape (group, row, x)."""
-
-    def read(self, rows: slice, columns: slice) -> NDArray[np.float32]:
-        """Return a part of rows written before."""

@@ -30,9 +30,11 @@ REFERENCE_PIXEL = 32
 """Bytes per pixel of the references of a run, besides the coefficients of linearity."""
 LINEARITY_COEFFICIENTS = 5
 """Planes of the linearity reference: four is what NIRSpec has had, one more is allowed for."""
-BAND_SAMPLE = 8.5
-"""Bytes per sample of a band: ramp and flags, raw samples while it is computed, and compressed
-chunks while it is written; one is written while the next is computed."""
+KEPT_SAMPLE = 5
+"""Bytes per sample of an exposure that is being calibrated: its ramp and flags."""
+BAND_SAMPLE = 5.5
+"""Bytes per sample of a band besides: raw samples and flags while it is computed, compressed chunks
+while it is written; one is written while the next is computed."""
 CALIBRATED_PIXEL = 36
 """Bytes per pixel of the maps that calibration fills, and of its scratch for snowballs."""
 STOCK_SAMPLE = 27
@@ -158,6 +160,6 @@ def _calibration(exposure: Exposure, *, threads: int) -> int:
     samples = exposure.n_integrations * exposure.n_groups * exposure.xsize
     band = samples * min(BAND_ROWS + 2, exposure.ysize)
     bands_at_once = min(threads + 1, -(-exposure.ysize // BAND_ROWS))
-    cube = samples * exposure.ysize
+    cube = samples * exposure.ysize * KEPT_SAMPLE
     maps = exposure.n_integrations * exposure.ysize * exposure.xsize * CALIBRATED_PIXEL
     return cube + maps + int(bands_at_once * band * BAND_SAMPLE)

@@ -45,11 +45,11 @@ def read_array(hdus: Any, name: str) -> NDArray[Any] | None:
     """
     if extension(name) not in hdus:
         return None
-    dtype = np.uint32 if name == "dq" else np.float32
-    array = np.ascontiguousarray(hdus[extension(name)].data, dtype)
-    if name == "dq" and "DQ_DEF" in hdus:
-        return translate(array, hdus["DQ_DEF"].data)
-    return array
+    data = hdus[extension(name)].data
+    if name != "dq":
+        return np.ascontiguousarray(data, np.float32)
+    flags = np.ascontiguousarray(data, np.uint32)
+    return translate(flags, hdus["DQ_DEF"].data) if "DQ_DEF" in hdus else flags
 
 
 def translate(dq: NDArray[np.uint32], definitions: Any) -> NDArray[np.uint32]:

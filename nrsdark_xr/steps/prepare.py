@@ -179,7 +179,3 @@ class CountingRamps:
         """Write as `RampBuffer.write`."""
         self.ramps.write(rows, ramp)
         report_bytes(ramp.nbytes)
-
-    def read(self, rows: slice, columns: slice) -> NDArray[np.float32]:
-        """Read as `RampBuffer.read`."""
-        return self.ramps.read(rows, columns)

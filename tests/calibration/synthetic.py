@@ -44,9 +44,6 @@ class ArrayBuffer:
     def write(self, rows: slice, ramp: np.ndarray) -> None:
         self.ramp[:, rows] = ramp
 
-    def read(self, rows: slice, columns: slice) -> np.ndarray:
-        return self.ramp[:, rows, columns].copy()
-
 
 @dataclass(frozen=True)
 class Case:
