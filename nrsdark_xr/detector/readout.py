@@ -13,6 +13,8 @@ from nrsdark_xr.detector.geometry import AMPLIFIER_WIDTH, DETECTOR_SIZE
 
 PIXEL_TIME = 10e-6
 """Seconds per pixel and output (TSAMPLE)."""
+IRS2_FRAME_TIME = 14.58889
+"""Seconds per IRS2 frame in flight headers (TFRAME; one pixel time less than 712 x 2048 + 714)."""
 ROW_OVERHEAD = 12
 """Pixel times between two rows in traditional readout."""
 
@@ -57,14 +59,18 @@ def is_irs2(readpatt: str) -> bool:
     return "IRS2" in readpatt
 
 
-def frame_time(*, xsize: int, ysize: int) -> float:
-    """Seconds that one traditional frame takes.
+def frame_time(*, xsize: int, ysize: int, irs2: bool = False) -> float:
+    """Seconds that one frame takes.
 
     Parameters
     ----------
     xsize, ysize : int
         Size in the DMS frame: x is slow, y is fast.
+    irs2 : bool
+        Whether reference samples are read in between (full frame only).
     """
+    if irs2:
+        return IRS2_FRAME_TIME
     if xsize == ysize == DETECTOR_SIZE:
         ticks = (AMPLIFIER_WIDTH + ROW_OVERHEAD) * (xsize + 1) + 1
     else:

@@ -107,7 +107,7 @@ def _poisson(uniform, nothing):  # type: ignore[no-untyped-def]
 
 @compiled
 def digitise(  # type: ignore[no-untyped-def]
-    charge, offset, noise, kernel, full_well, gain, curvature, adc_sum
+    charge, offset, noise, place, kernel, full_well, gain, curvature, adc_sum
 ):
     """Read one frame: inter-pixel capacitance, gain, nonlinearity, bias and noise, 16 bits.
 
@@ -115,15 +115,19 @@ def digitise(  # type: ignore[no-untyped-def]
     ----------
     charge : ndarray of float32, shape (rows + 2, columns + 2)
         Electrons, in a border of one pixel without charge.
-    offset, noise : ndarray of float32, shape (rows, columns)
+    offset : ndarray of float32, shape (rows, columns)
         DN.
+    noise : ndarray of float32, shape (rows, samples)
+        DN.
+    place : ndarray of int, shape (columns,)
+        Which sample of its row each column is: IRS2 has others in between.
     kernel : ndarray of float32, shape (3, 3)
     full_well, gain, curvature : ndarray of float32, shape (rows, columns)
         See `Pixels`.
-    adc_sum : ndarray of uint32, shape (rows, columns)
+    adc_sum : ndarray of uint32, shape (rows, samples)
         The values read are added to it.
     """
-    rows, columns = adc_sum.shape
+    rows, columns = offset.shape
     # Python's own numbers would turn all of it to double precision.
     zero, half = np.float32(0), np.float32(0.5)
     one, two, four = np.float32(1), np.float32(2), np.float32(4)
@@ -137,8 +141,32 @@ def digitise(  # type: ignore[no-untyped-def]
             linear = seen / gain[row, column] if full_well[row, column] > zero else zero
             # The root of linear = m + curvature m**2, written without cancellation.
             root = math.sqrt(one + four * curvature[row, column] * linear)
-            value = two * linear / (one + root) + offset[row, column] + noise[row, column]
-            adc_sum[row, column] += np.uint32(min(max(value + half, zero), top))
+            sample = place[column]
+            value = two * linear / (one + root) + offset[row, column] + noise[row, sample]
+            adc_sum[row, sample] += np.uint32(min(max(value + half, zero), top))
+
+
+@compiled
+def digitise_references(offset, noise, place, adc_sum):  # type: ignore[no-untyped-def]
+    """Read the samples of one frame that have no charge.
+
+    Parameters
+    ----------
+    offset : ndarray of float32, shape (rows, columns)
+        DN.
+    noise : ndarray of float32, shape (rows, samples)
+        DN.
+    place : ndarray of int, shape (columns,)
+        Which sample of its row each column of `offset` is.
+    adc_sum : ndarray of uint32, shape (rows, samples)
+        The values read are added to it.
+    """
+    rows, columns = offset.shape
+    zero, half, top = np.float32(0), np.float32(0.5), np.float32(ADC_MAXIMUM)
+    for row in range(rows):
+        for column in range(columns):
+            value = offset[row, column] + noise[row, place[column]] + half
+            adc_sum[row, place[column]] += np.uint32(min(max(value, zero), top))
 
 
 def seen_by_neighbours(
@@ -184,6 +212,10 @@ class TelegraphState:
         memory = np.exp(-self._switching * seconds)
         high = self._share + (self._is_high - self._share) * memory
         self._is_high = rng.random(high.size) < high
+
+    def levels(self) -> NDArray[np.float32]:
+        """Present level of each pixel, electrons."""
+        return np.where(self._is_high, self._pixels.amplitude, 0).astype(np.float32)
 
     def add(self, image: NDArray[np.float32]) -> None:
         """Add the present levels, in electrons, to an image (in place)."""

@@ -13,17 +13,20 @@ from nrsdark_xr.detector import (
     Readout,
     Subarray,
     frame_time,
+    is_irs2,
     reference_pixels,
     subarray,
     subarray_names,
 )
+from nrsdark_xr.detector.irs2 import IRS2_RAW_ROWS, OUTPUTS
 from nrsdark_xr.errors import NrsdarkError
 from nrsdark_xr.simulate.noise import Clocking, traditional_clocking
 from nrsdark_xr.simulate.parameters import SimulationParameters
 
 FULL = "FULL"
-SIMULATED_READOUTS = ("NRSRAPID", "NRS")
-_DEFAULT_GROUPS = {FULL: 88}
+SIMULATED_READOUTS = ("NRSRAPID", "NRS", "NRSIRS2RAPID", "NRSIRS2")
+_DEFAULT_FULL_GROUPS = 88
+_DEFAULT_IRS2_GROUPS = 200
 _DEFAULT_SUBARRAY_GROUPS = 40
 _GOLDEN_RATIO = 0.6180339887498949
 _MJD_EPOCH = datetime(1858, 11, 17, tzinfo=UTC)
@@ -76,8 +79,23 @@ class Configuration:
         return self.area.ysize, self.area.xsize
 
     @property
+    def raw_shape(self) -> tuple[int, int]:
+        """Samples (raw rows, x) of a group in the DMS frame: with reference samples in IRS2."""
+        return (IRS2_RAW_ROWS, self.area.xsize) if self.is_irs2 else self.shape
+
+    @property
+    def is_irs2(self) -> bool:
+        """Whether reference samples are read between the pixels."""
+        return is_irs2(self.readout.name)
+
+    @property
+    def n_outputs(self) -> int:
+        """NOUTPUTS: with the reference output in IRS2."""
+        return OUTPUTS if self.is_irs2 else self.area.n_outputs
+
+    @property
     def clocking(self) -> Clocking:
-        """Order in which the pixels are read."""
+        """Order in which the pixels are read in a traditional frame."""
         return traditional_clocking(
             rows=self.area.xsize, columns=self.area.ysize, outputs=self.area.n_outputs
         )
@@ -124,21 +142,33 @@ def configure(parameters: SimulationParameters) -> Configuration:
             remedy="leave the grating out or take another",
         ) from None
     is_full = name == FULL
+    irs2 = is_irs2(parameters.readpatt)
+    if irs2 and not is_full:
+        raise NrsdarkError(
+            f"readout pattern {parameters.readpatt} is not used with subarray {name}",
+            remedy="take FULL, or NRSRAPID",
+        )
     gain_factor = 1.0 if is_full else parameters.gain.subarray_factor
     return Configuration(
         detector=parameters.detector,
         readout=READOUTS[parameters.readpatt],
         area=area,
         grating=grating,
-        n_groups=parameters.groups or _DEFAULT_GROUPS.get(name, _DEFAULT_SUBARRAY_GROUPS),
+        n_groups=parameters.groups or _default_groups(is_full=is_full, irs2=irs2),
         n_integrations=parameters.integrations,
-        frame_time=frame_time(xsize=area.xsize, ysize=area.ysize),
+        frame_time=frame_time(xsize=area.xsize, ysize=area.ysize, irs2=irs2),
         gain=parameters.gain.full_frame * gain_factor,
         gain_factor=gain_factor,
         program=parameters.program or ("06633" if is_full else "06634"),
         first=datetime.combine(parameters.first_date, time(), UTC),
         last=datetime.combine(parameters.last_date, time(), UTC),
     )
+
+
+def _default_groups(*, is_full: bool, irs2: bool) -> int:
+    if irs2:
+        return _DEFAULT_IRS2_GROUPS
+    return _DEFAULT_FULL_GROUPS if is_full else _DEFAULT_SUBARRAY_GROUPS
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,19 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nrsdark_xr.detector import from_detector_frame
-from nrsdark_xr.simulate.charge import (
-    TelegraphState,
-    bright_pixels,
-    digitise,
-    gather,
-    poisson_tables,
-    rc_charge,
-)
+from nrsdark_xr.simulate.charge import bright_pixels, gather, poisson_tables, rc_charge
 from nrsdark_xr.simulate.configuration import Configuration, Visit, modified_julian_date
 from nrsdark_xr.simulate.cosmic_rays import add_cosmic_rays, add_snowballs
-from nrsdark_xr.simulate.noise import FrameNoise
+from nrsdark_xr.simulate.irs2_samples import ReferenceSamples
 from nrsdark_xr.simulate.parameters import SimulationParameters
 from nrsdark_xr.simulate.pixels import Pixels
+from nrsdark_xr.simulate.readers import IRS2Reader, Random, Reader, TraditionalReader
 
 _EXPOSURES = 1
 """First word of the spawn keys of everything about exposures."""
@@ -59,6 +53,8 @@ class Integration:
         The exposure.
     number : int
         Integration within the exposure, counted from 0.
+    samples : ReferenceSamples, optional
+        What IRS2 reads besides the pixels.
     """
 
     def __init__(
@@ -68,12 +64,12 @@ class Integration:
         configuration: Configuration,
         visit: Visit,
         number: int,
+        samples: ReferenceSamples | None = None,
     ) -> None:
         self._pixels = pixels
         self._parameters = parameters
         self._configuration = configuration
         self._random = _streams(parameters.seed, visit.index, number)
-        self._electronics = FrameNoise(configuration.clocking, parameters.noise)
         self._rate = _rate_at(pixels, modified_julian_date(visit.start))
         self._nothing = poisson_tables(self._rate, configuration.frame_time)
         self._bright = bright_pixels(self._rate, configuration.frame_time)
@@ -86,20 +82,17 @@ class Integration:
         self._hit_group = np.zeros(shape, np.uint16)
         self._hit_charge = np.zeros(shape, np.float32)
         self._core_group = np.zeros(shape, np.uint16)
-        switches = self._random["telegraph"]
-        self._telegraphs = [
-            TelegraphState(each, switches) for each in (pixels.telegraph, pixels.intermittent)
-        ]
+        self._reader = _reader(pixels, samples, parameters, configuration, self._random)
 
     def groups(self) -> Iterator[NDArray[np.uint16]]:
-        """Yield one group after another, in the DMS frame, shape (y, x)."""
+        """Yield one group after another, in the DMS frame, shape (raw rows, x)."""
         readout = self._configuration.readout
         frame = 0
         for group in range(1, self._configuration.n_groups + 1):
-            total = np.zeros(self._charge.shape, np.uint32)
+            total = np.zeros(self._reader.shape, np.uint32)
             for _ in range(readout.n_frames):
                 self._expose(frame, group)
-                self._read(total)
+                self._reader.read(self._bordered_charge, self._offset, total)
                 frame += 1
             # On board, frames are summed and divided by a power of two.
             values = (total // readout.frame_divisor).astype(np.uint16)
@@ -147,30 +140,19 @@ class Integration:
             np.float32(p.cosmic_rays.recorded),
             group,
         )
-        for telegraph in self._telegraphs:
-            telegraph.advance(self._random["telegraph"], seconds)
+        self._reader.advance(seconds)
 
-    def _read(self, total: NDArray[np.uint32]) -> None:
-        """Read one frame and add it to the group."""
-        noise = self._electronics.draw(self._random["electronics"])
-        white = self._scratch
-        self._random["white"].standard_normal(out=white, dtype=np.float32)
-        white *= self._pixels.noise_factor
-        white *= np.float32(self._parameters.noise.white)
-        noise += white
-        for telegraph in self._telegraphs:
-            telegraph.add(noise)
-        noise /= np.float32(self._configuration.gain)
-        digitise(
-            self._bordered_charge,
-            self._offset,
-            noise,
-            self._pixels.kernel,
-            self._pixels.full_well,
-            self._pixels.gain,
-            self._pixels.curvature,
-            total,
-        )
+
+def _reader(
+    pixels: Pixels,
+    samples: ReferenceSamples | None,
+    parameters: SimulationParameters,
+    configuration: Configuration,
+    random: Random,
+) -> Reader:
+    if samples is None:
+        return TraditionalReader(pixels, parameters, configuration, random)
+    return IRS2Reader(pixels, samples, parameters, configuration, random)
 
 
 def _rate_at(pixels: Pixels, date: float) -> NDArray[np.float32]:
@@ -181,7 +163,7 @@ def _rate_at(pixels: Pixels, date: float) -> NDArray[np.float32]:
     return rate
 
 
-def _streams(seed: int, exposure: int, integration: int) -> dict[str, np.random.Generator]:
+def _streams(seed: int, exposure: int, integration: int) -> Random:
     """Make the random streams of one integration: one per process, none depends on another."""
     key = (_EXPOSURES, exposure, integration)
     children = np.random.SeedSequence(seed, spawn_key=key).spawn(len(_STREAMS))

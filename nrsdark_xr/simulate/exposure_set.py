@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from nrsdark_xr.errors import NrsdarkError
 from nrsdark_xr.simulate.configuration import FULL, Configuration, Visit, configure, visit
 from nrsdark_xr.simulate.exposure import Integration
+from nrsdark_xr.simulate.irs2 import draw_irs2
+from nrsdark_xr.simulate.irs2_samples import ReferenceSamples
 from nrsdark_xr.simulate.parameters import SimulationParameters
 from nrsdark_xr.simulate.pixels import Pixels
 from nrsdark_xr.simulate.populations import draw_pixels
@@ -99,15 +101,18 @@ def _write(
 ) -> SimulatedSet:
     """Do the work of `simulate`."""
     pixels = draw_pixels(parameters, configuration)
-    references = write_references(directory / "references", pixels, parameters, configuration)
+    irs2 = draw_irs2(parameters, configuration) if configuration.is_irs2 else None
+    samples = None if irs2 is None else irs2.samples
+    references = write_references(directory / "references", pixels, parameters, configuration, irs2)
     truth = directory / "truth.zarr"
-    write_maps(truth, pixels, configuration)
+    write_maps(truth, pixels, parameters, configuration, irs2)
+    del irs2  # its weights are large
 
     exposures = []
     for number in range(parameters.exposures):
         taken = visit(number, configuration)
         path = directory / f"{taken.name(configuration)}_uncal.fits"
-        groups = _expose(pixels, parameters, configuration, taken, truth)
+        groups = _expose(pixels, samples, parameters, configuration, taken, truth)
         reported = _reported(groups, taken, configuration, parameters, progress)
         write_uncal(path, configuration, taken, reported)
         exposures.append(path)
@@ -118,6 +123,7 @@ def _write(
 
 def _expose(
     pixels: Pixels,
+    samples: ReferenceSamples | None,
     parameters: SimulationParameters,
     configuration: Configuration,
     taken: Visit,
@@ -126,7 +132,7 @@ def _expose(
     """Yield all groups of an exposure; the hits of each finished integration go to the truth."""
     name = taken.name(configuration)
     for number in range(configuration.n_integrations):
-        integration = Integration(pixels, parameters, configuration, taken, number)
+        integration = Integration(pixels, parameters, configuration, taken, number, samples)
         yield from integration.groups()
         row = name if number == 0 else f"{name}_i{number + 1}"
         append_hits(truth, row, integration.hits())
@@ -162,8 +168,9 @@ def _write_run(directory: Path, references: dict[str, Path], configuration: Conf
     """Write the RUN.yaml; without superbias, so that the one just made is subtracted."""
     area = "full" if configuration.area.name == FULL else configuration.area.name.lower()
     used = {name: path for name, path in references.items() if name != "superbias"}
+    name = f"{configuration.detector.lower()}-{area}"
     run = {
-        "name": f"{configuration.detector.lower()}-{area}",
+        "name": f"{name}-irs2" if configuration.is_irs2 else name,
         "inputs": "*_uncal.fits",
         "store": "ramps.zarr",
         "output": "products",

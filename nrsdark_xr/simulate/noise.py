@@ -84,6 +84,24 @@ def lay_out(stream: FloatImage, clocking: Clocking, output: int) -> FloatImage:
     return in_time[:, ::-1] if output % 2 else in_time
 
 
+def pink_scale(length: int) -> FloatImage:
+    """Scale of the real and imaginary parts of the spectrum of a stream of pink noise.
+
+    Parameters
+    ----------
+    length : int
+        Pixel times. The spectral density is that of a full frame, whatever the length.
+
+    Returns
+    -------
+    ndarray of float32, shape (length // 2 + 1,)
+    """
+    harmonics = np.arange(length // 2 + 1, dtype=np.float64)
+    harmonics[0] = np.inf
+    density = 1 / np.sum(1 / np.arange(1, _CALIBRATION_TICKS // 2 + 1))
+    return (0.5 * length * np.sqrt(density / harmonics)).astype(np.float32)
+
+
 class PinkNoise:
     """Streams with a 1/f power spectrum.
 
@@ -99,11 +117,7 @@ class PinkNoise:
     def __init__(self, ticks: int) -> None:
         self.ticks = ticks
         self._length = scipy.fft.next_fast_len(2 * ticks, real=True)
-        harmonics = np.arange(self._length // 2 + 1, dtype=np.float64)
-        harmonics[0] = np.inf
-        # The spectral density is that of a full frame, whatever the length of the stream.
-        density = 1 / np.sum(1 / np.arange(1, _CALIBRATION_TICKS // 2 + 1))
-        self._scale = (0.5 * self._length * np.sqrt(density / harmonics)).astype(np.float32)
+        self._scale = pink_scale(self._length)
 
     def draw(self, rng: np.random.Generator, amplitude: float) -> FloatImage:
         """Draw one stream.

@@ -252,6 +252,26 @@ class ReferencePixelParameters(Parameters):
     """Mean time with and without the offset, seconds, log-uniform. Not sourced."""
 
 
+class IRS2Parameters(Parameters):
+    """What only IRS2 readout has: reference samples between the pixels, and a reference output.
+
+    The noise, and what bad reference samples do, are those of the other readout patterns.
+    """
+
+    coupling_scatter: Fraction = 0.1
+    """Scatter between amplifiers of the share of the common 1/f noise that they see, in terms of
+    what the reference output sees. Not sourced: without it the reference output would need no
+    weights that differ between amplifiers."""
+    reference_output_delay: Annotated[int, Field(ge=0)] = 10
+    """Pixel times by which the reference output sees the common noise later than the amplifiers.
+    Not sourced: it makes the weights complex, as those of the real REFPIX files are."""
+    bad_fraction: Fraction = 0.02
+    """Share of bad pairs among the 64 pairs of reference samples of each output: one half noisy,
+    one half with an intermittent offset. Not sourced."""
+    known: Fraction = 0.5
+    """Share of the bad ones of the amplifiers that the REFPIX file lists. Not sourced."""
+
+
 class DeadPixelParameters(Parameters):
     """Pixels that collect no charge."""
 
@@ -272,7 +292,7 @@ class SimulationParameters(Parameters):
     detector: Literal["NRS1", "NRS2"] = "NRS1"
     """Which detector."""
     readpatt: str = "NRSRAPID"
-    """Readout pattern: NRSRAPID or NRS."""
+    """Readout pattern: NRSRAPID or NRS; in full frame also NRSIRS2RAPID or NRSIRS2."""
     subarray: str = "FULL"
     """FULL or a subarray of ESA-JWST-SCI-NRS-TN-2018-002."""
     grating: str | None = None
@@ -281,7 +301,8 @@ class SimulationParameters(Parameters):
     exposures: Annotated[int, Field(ge=1)] = 10
     """Number of exposures. More of them leave those before unchanged."""
     groups: Annotated[int, Field(ge=1, le=1000)] | None = None
-    """Groups per integration; default 88 in full frame (JWST-STScI-009226 §2), else 40."""
+    """Groups per integration; default 88 in full frame, 200 in IRS2 (JWST-STScI-009226 §2), else
+    40."""
     integrations: Annotated[int, Field(ge=1)] = 1
     """Integrations per exposure."""
     seed: Annotated[int, Field(ge=0)] = 0
@@ -304,6 +325,7 @@ class SimulationParameters(Parameters):
     snowballs: SnowballParameters = SnowballParameters()
     response: ResponseParameters = ResponseParameters()
     reference_pixels: ReferencePixelParameters = ReferencePixelParameters()
+    irs2: IRS2Parameters = IRS2Parameters()
     dead_pixels: DeadPixelParameters = DeadPixelParameters()
     reference_files: ReferenceFileParameters = ReferenceFileParameters()
 

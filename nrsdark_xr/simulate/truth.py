@@ -13,8 +13,11 @@ from nrsdark_xr.detector import from_detector_frame
 from nrsdark_xr.simulate.charge import seen_by_neighbours
 from nrsdark_xr.simulate.configuration import Configuration
 from nrsdark_xr.simulate.exposure import Hits
+from nrsdark_xr.simulate.irs2 import IRS2
+from nrsdark_xr.simulate.irs2_samples import interleave
 from nrsdark_xr.simulate.parameters import SimulationParameters
 from nrsdark_xr.simulate.pixels import Pixels
+from nrsdark_xr.simulate.reference_files import corrected_pair_noise
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -43,7 +46,24 @@ _MAPS = {
 }
 
 
-def write_maps(path: Path, pixels: Pixels, configuration: Configuration) -> None:
+_IRS2_MAPS = {
+    "read_noise": ("DN", "noise of the difference of two frames after the best correction"),
+}
+_IRS2_RAW_MAPS = {
+    "bias_raw": ("DN", "signal at reset of all samples"),
+    "white_noise_raw": ("DN", "white noise of one frame of all samples"),
+    "bad_reference_raw": ("1", "bad reference sample"),
+    "known_bad_reference_raw": ("1", "bad reference sample that the REFPIX file lists"),
+}
+
+
+def write_maps(
+    path: Path,
+    pixels: Pixels,
+    parameters: SimulationParameters,
+    configuration: Configuration,
+    irs2: IRS2 | None = None,
+) -> None:
     """Start the store with the maps of the detector.
 
     Parameters
@@ -51,16 +71,26 @@ def write_maps(path: Path, pixels: Pixels, configuration: Configuration) -> None
     path : Path
         A new Zarr store.
     pixels : Pixels
+    parameters : SimulationParameters
     configuration : Configuration
+    irs2 : IRS2, optional
+        Adds the maps that only IRS2 has; those of all samples have the dimension ``y_raw``, the
+        raw row from 1.
     """
     import xarray as xr
 
-    maps = _maps(pixels, configuration)
+    maps, meanings = _maps(pixels, configuration), {("y", "x"): _MAPS}
+    axes = _detector_axes(configuration)
+    if irs2 is not None:
+        maps |= _irs2_maps(pixels, parameters, configuration, irs2)
+        meanings |= {("y", "x"): _MAPS | _IRS2_MAPS, ("y_raw", "x"): _IRS2_RAW_MAPS}
+        axes["y_raw"] = ("y_raw", np.arange(1, configuration.raw_shape[0] + 1))
     variables = {}
-    for name, (units, meaning) in _MAPS.items():
-        image = np.ascontiguousarray(from_detector_frame(maps[name], configuration.detector))
-        variables[name] = (("y", "x"), image, {"units": units, "long_name": meaning})
-    dataset = xr.Dataset(variables, coords=_detector_axes(configuration))
+    for dims, named in meanings.items():
+        for name, (units, meaning) in named.items():
+            image = np.ascontiguousarray(from_detector_frame(maps[name], configuration.detector))
+            variables[name] = (dims, image, {"units": units, "long_name": meaning})
+    dataset = xr.Dataset(variables, coords=axes)
     dataset.to_zarr(path, mode="w-", zarr_format=3, consolidated=False)
 
 
@@ -131,6 +161,21 @@ def _maps(pixels: Pixels, configuration: Configuration) -> dict[str, NDArray[Any
         ),
         "noise_factor": pixels.noise_factor,
         "dead": pixels.dead,
+    }
+
+
+def _irs2_maps(
+    pixels: Pixels, parameters: SimulationParameters, configuration: Configuration, irs2: IRS2
+) -> dict[str, NDArray[Any]]:
+    samples = irs2.samples
+    white = interleave(pixels.noise_factor, samples.noise_factor[samples.column], samples.column)
+    good = np.zeros(pixels.bias.shape, np.bool_)
+    return {
+        "read_noise": corrected_pair_noise(pixels, parameters, configuration, irs2),
+        "bias_raw": interleave(pixels.bias, samples.bias, samples.column),
+        "white_noise_raw": np.float32(parameters.noise.white / configuration.gain) * white,
+        "bad_reference_raw": interleave(good, samples.bad[samples.column], samples.column),
+        "known_bad_reference_raw": interleave(good, samples.known[samples.column], samples.column),
     }
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nrsdark_xr.detector import scan_axes
+from nrsdark_xr.detector.irs2 import REFERENCE_RUN, SCIENCE_RUN
 from nrsdark_xr.detector.readout import PIXEL_TIME
 from nrsdark_xr.simulate.configuration import Configuration, Visit, modified_julian_date
 
@@ -38,7 +39,7 @@ def write_uncal(
         Written under a temporary name and renamed when complete.
     configuration : Configuration
     visit : Visit
-    groups : iterator of ndarray of uint16, shape (y, x)
+    groups : iterator of ndarray of uint16, shape (raw rows, x)
         All groups of all integrations, in order, in the DMS frame.
     """
     before, header, after = _frame_file(path.name, configuration, visit)
@@ -80,7 +81,8 @@ def _frame_file(
         hdus["ASDF"] = metadata
         hdus[0].header["DATE"] = _isot(visit.end)
         science = hdus["SCI"].header
-        sizes = (configuration.area.xsize, configuration.area.ysize, configuration.n_groups)
+        rows, columns = configuration.raw_shape
+        sizes = (columns, rows, configuration.n_groups)
         for axis, size in enumerate((*sizes, configuration.n_integrations), start=1):
             science[f"NAXIS{axis}"] = size
         return (
@@ -134,7 +136,7 @@ def keywords(name: str, configuration: Configuration, visit: Visit) -> dict[str,
     visit_id = f"{program}{observation}{number}"
     per_integration = c.n_groups * c.readout.n_frames * c.frame_time
     middle = visit.start + visit.duration / 2
-    return {
+    described = {
         "meta.filename": name,
         "meta.origin": "STSCI",
         "meta.telescope": "JWST",
@@ -178,7 +180,7 @@ def keywords(name: str, configuration: Configuration, visit: Visit) -> dict[str,
         "meta.exposure.mid_time": modified_julian_date(middle),
         "meta.exposure.end_time": modified_julian_date(visit.end),
         "meta.exposure.readpatt": c.readout.name,
-        "meta.exposure.noutputs": area.n_outputs,
+        "meta.exposure.noutputs": c.n_outputs,
         "meta.exposure.nints": c.n_integrations,
         "meta.exposure.integration_start": 1,
         "meta.exposure.integration_end": c.n_integrations,
@@ -216,6 +218,10 @@ def keywords(name: str, configuration: Configuration, visit: Visit) -> dict[str,
         "meta.dither.total_points": 1,
         "meta.bunit_data": "DN",
     }
+    if c.is_irs2:
+        described["meta.exposure.nrs_normal"] = SCIENCE_RUN
+        described["meta.exposure.nrs_reference"] = REFERENCE_RUN
+    return described
 
 
 def _integration_starts(configuration: Configuration, visit: Visit) -> list[datetime]:

@@ -75,7 +75,7 @@ def simulate_with_progress(directory: Path, progress: Progress, **settings: obje
         place = ".".join(str(part) for part in details["loc"])
         raise NrsdarkError(f"{place or 'simulate'}: {details['msg']}") from error
     configuration = configure(parameters)
-    group_bytes = RAW_BYTES_PER_PIXEL * math.prod(configuration.shape)
+    group_bytes = RAW_BYTES_PER_PIXEL * math.prod(configuration.raw_shape)
     n_groups = parameters.exposures * configuration.n_integrations * configuration.n_groups
     with progress.stage(
         "simulate", total_bytes=n_groups * group_bytes, total_items=n_groups, item="groups"

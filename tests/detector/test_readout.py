@@ -14,6 +14,7 @@ from nrsdark_xr.detector import (
     subarray,
     subarray_names,
 )
+from nrsdark_xr.detector.irs2 import FRAME_PAUSE_TICKS, FRAME_TICKS
 
 TABLE = files("nrsdark_xr.detector").joinpath("nirspec_subarrays_TN-2018-002.csv")
 ROWS = list(csv.DictReader(TABLE.read_text().splitlines()))
@@ -40,6 +41,11 @@ def test_frame_times_are_those_of_the_table(row):
 def test_frame_times_are_those_of_headers(name, tframe):
     place = subarray(name, detector="NRS1", grating="G140M")
     assert frame_time(xsize=place.xsize, ysize=place.ysize) == pytest.approx(tframe, abs=1e-5)
+
+
+def test_the_irs2_frame_time_is_that_of_its_clocking():
+    ticks = FRAME_TICKS + FRAME_PAUSE_TICKS
+    assert frame_time(xsize=2048, ysize=2048, irs2=True) == pytest.approx(ticks * 1e-5, abs=1.5e-5)
 
 
 def test_a_dark_of_88_groups_takes_944_8_seconds():

@@ -11,6 +11,7 @@ from nrsdark_xr.simulate.charge import (
     TelegraphState,
     bright_pixels,
     digitise,
+    digitise_references,
     gather,
     poisson_tables,
     rc_charge,
@@ -106,6 +107,7 @@ def read(
         np.pad(charge.astype(np.float32), 1),
         np.full(shape, offset, np.float32),
         np.zeros(shape, np.float32),
+        np.arange(shape[1]),
         kernel,
         *(np.broadcast_to(np.float32(value), shape).copy() for value in values.values()),
         total,
@@ -145,8 +147,19 @@ def test_frames_add_up() -> None:
     total = np.full((2, 2), 7, np.uint32)
     zero, one = np.zeros((2, 2), np.float32), np.ones((2, 2), np.float32)
     kernel = np.pad(np.ones((1, 1), np.float32), 1)
-    digitise(np.zeros((4, 4), np.float32), 100 * one, zero, kernel, one, one, zero, total)
+    charge, place = np.zeros((4, 4), np.float32), np.arange(2)
+    digitise(charge, 100 * one, zero, place, kernel, one, one, zero, total)
     assert np.all(total == 107)
+
+
+def test_pixels_and_reference_samples_take_their_places() -> None:
+    total = np.zeros((2, 5), np.uint32)
+    noise = np.tile(np.arange(5, dtype=np.float32), (2, 1))
+    zero, one = np.zeros((2, 3), np.float32), np.ones((2, 3), np.float32)
+    kernel, charge = np.pad(np.ones((1, 1), np.float32), 1), np.zeros((4, 5), np.float32)
+    digitise(charge, 100 * one, noise, np.array([0, 2, 3]), kernel, one, one, zero, total)
+    digitise_references(200 * one[:, :2], noise, np.array([1, 4]), total)
+    np.testing.assert_array_equal(total, np.tile([100, 201, 102, 103, 204], (2, 1)))
 
 
 def test_capacitance_loses_nothing_inside() -> None:

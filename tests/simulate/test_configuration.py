@@ -13,8 +13,11 @@ from nrsdark_xr.simulate.configuration import configure, modified_julian_date, v
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"readpatt": "NRSIRS2RAPID"}, "readout pattern NRSIRS2RAPID cannot be simulated"),
-        ({"readpatt": "FAST"}, "NRSRAPID, NRS"),
+        ({"readpatt": "FAST"}, "readout pattern FAST cannot be simulated.*NRSRAPID, NRS, NRSIRS2"),
+        (
+            {"readpatt": "NRSIRS2RAPID", "subarray": "SUB512"},
+            "NRSIRS2RAPID is not used with subarray SUB512.*take FULL",
+        ),
         ({"subarray": "SUBX"}, "there is no subarray SUBX.*SUB512S"),
         ({"subarray": "SUB32", "grating": "PRISM"}, "SUB32 is not used with grating PRISM"),
     ],
@@ -41,6 +44,17 @@ def test_averaged_frames_make_longer_groups() -> None:
     rapid = configure(SimulationParameters(subarray="SUB2048"))
     averaged = configure(SimulationParameters(subarray="SUB2048", readpatt="NRS"))
     assert averaged.group_time == pytest.approx(4 * rapid.group_time)
+
+
+def test_irs2_reads_reference_samples_too() -> None:
+    rapid = configure(SimulationParameters(readpatt="NRSIRS2RAPID"))
+    assert (rapid.shape, rapid.raw_shape, rapid.n_outputs) == ((2048, 2048), (3200, 2048), 5)
+    assert rapid.n_groups == 200
+    assert rapid.group_time == pytest.approx(14.58889, abs=1e-5)
+    averaged = configure(SimulationParameters(readpatt="NRSIRS2"))
+    assert averaged.group_time == pytest.approx(72.94445, abs=1e-5)
+    traditional = configure(SimulationParameters())
+    assert (traditional.raw_shape, traditional.n_outputs) == ((2048, 2048), 4)
 
 
 def test_dates_fill_the_period_evenly() -> None:
