@@ -62,10 +62,14 @@ def load_references(
     linearity = _load("linearity", paths.linearity, coefficients, exposure, storage_options)
     gain = _load("gain", paths.gain, ["data"], exposure, storage_options)
     readnoise = _load("readnoise", paths.readnoise, ["data"], exposure, storage_options)
-    superbias: dict[str, NDArray[Any]] = {}
+    superbias = superbias_dq = None
     if paths.superbias is not None:
-        wanted = ["data", "dq"]
-        superbias = _load("superbias", paths.superbias, wanted, exposure, storage_options)
+        superbias, superbias_dq = load_superbias(
+            paths.superbias, exposure, storage_options=storage_options
+        )
+    weights = None
+    if paths.refpix is not None and is_irs2(exposure.readpatt):
+        weights = _load_irs2_weights(paths.refpix, exposure, storage_options)
     sirskernel = None
     if paths.sirskernel is not None and has_side_pixels(exposure):
         sirskernel = load_sirskernel(
@@ -79,11 +83,20 @@ def load_references(
         linearity_dq=linearity["dq"],
         gain=gain["data"],
         readnoise=readnoise["data"],
-        superbias=superbias.get("data"),
-        superbias_dq=superbias.get("dq"),
+        superbias=superbias,
+        superbias_dq=superbias_dq,
         inverse_linearity=linearity.get("inv_coeffs"),
         sirskernel=sirskernel,
+        irs2=weights,
     )
+
+
+def load_superbias(
+    url: str, exposure: Exposure, *, storage_options: StorageOptions | None = None
+) -> tuple[NDArray[np.float32], NDArray[np.uint32]]:
+    """Load a superbias as `load_references` does: data [DN] and DQ, both of shape (y_raw, x)."""
+    arrays = _load("superbias", url, ["data", "dq"], exposure, storage_options)
+    return arrays["data"], arrays["dq"]
 
 
 def has_side_pixels(exposure: Exposure) -> bool:

@@ -14,6 +14,7 @@ from nrsdark_xr.steps import analyze, average, bias, prepare, synthesize
 from nrsdark_xr.steps.inputs import choose_inputs
 from nrsdark_xr.steps.memory import peak_memory
 from nrsdark_xr.steps.provenance import versions
+from nrsdark_xr.steps.references import check_references
 from nrsdark_xr.steps.session import Session
 from nrsdark_xr.storage import is_remote
 from nrsdark_xr.store import RampStore
@@ -71,8 +72,9 @@ def run_steps(
 
     progress = progress or Progress()
     selected, rejected = choose_inputs(config, say=progress.say)
+    exposures = [entry.exposure for entry in selected if entry.accepted]
+    check_references(config, exposures[0])
     if check:
-        exposures = [entry.exposure for entry in selected if entry.accepted]
         check_plan(make_plan(config, exposures, cluster=cluster, workers=workers, until=until))
     _make_output_folder(config)
     store = RampStore.open_or_create(
