@@ -3,12 +3,33 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from tests.end_to_end.commands import Outcome
 
 # No test may reach out: references are always given, never looked up.
 os.environ["CRDS_SERVER_URL"] = "https://crds.invalid"
 os.environ.setdefault("CRDS_PATH", "/nonexistent")
+
+
+@pytest.fixture
+def nrsdark(capfd) -> Callable[..., Outcome]:
+    """Call the command line in this process."""
+    from nrsdark_xr.cli import main
+    from tests.end_to_end.commands import Outcome
+
+    def call(*arguments: object) -> Outcome:
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as end:
+            main([str(argument) for argument in arguments])
+        said = capfd.readouterr()
+        return Outcome(end.value.code or 0, said.out, said.err)
+
+    return call
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

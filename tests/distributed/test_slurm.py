@@ -17,8 +17,7 @@ from nrsdark_xr.errors import NrsdarkError
 from tests.end_to_end.commands import outcome, spawn, wait_for
 from tests.end_to_end.conftest import assert_same_products
 from tests.servers.start import SlurmServer, start_slurm
-
-from .conftest import NAME
+from tests.small_darks import NAME
 
 FOLDER = Path(__file__).parents[2] / "cluster"
 
@@ -77,14 +76,14 @@ def test_two_jobs_make_the_same_bits(slurm, finished_set, darks, cluster_file):
 
 
 def test_a_killed_job_is_replaced_and_the_run_ends_with_the_same_bits(
-    slurm, finished_set, darks, cluster_file, hang_in
+    slurm, finished_set, darks, cluster_file, stop_in
 ):
-    script, flag = hang_in("calibration")
+    stop = stop_in("calibration")
     soon = {"DASK_DISTRIBUTED__DEPLOY__LOST_WORKER_TIMEOUT": "1s"}
-    running = spawn(darks, "--cluster", str(cluster_file(1)), preload=script, environment=soon)
-    wait_for(lambda: flag.exists() and flag.read_text(), running)
-    job = flag.read_text().split()[1]
-    subprocess.run(["scancel", "--signal=KILL", "--full", job], check=True)
+    one = ["--cluster", str(cluster_file(1))]
+    running = spawn(darks, *one, preload=stop.script, environment=soon)
+    wait_for(stop.reached, running)
+    subprocess.run(["scancel", "--signal=KILL", "--full", stop.job], check=True)
     ended = outcome(running)
     assert ended.code == 0, ended.err
     assert_same_products(finished_set, darks, NAME)

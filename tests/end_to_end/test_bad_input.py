@@ -16,7 +16,6 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from nrsdark_xr.cli import main
 from nrsdark_xr.simulate import SimulationParameters, simulate
 from nrsdark_xr.steps import average
 from nrsdark_xr.steps.run import PRODUCTS
@@ -55,20 +54,6 @@ def darks(raw_set, tmp_path) -> Project:
 @pytest.fixture
 def done(finished_set, tmp_path) -> Project:
     return copy_of(finished_set, tmp_path / "run")
-
-
-@pytest.fixture
-def nrsdark(capfd) -> Callable[..., Outcome]:
-    """Call the command line in this process."""
-
-    def call(*arguments: object) -> Outcome:
-        capfd.readouterr()
-        with pytest.raises(SystemExit) as end:
-            main([str(argument) for argument in arguments])
-        said = capfd.readouterr()
-        return Outcome(end.value.code or 0, said.out, said.err)
-
-    return call
 
 
 @pytest.fixture

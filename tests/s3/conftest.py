@@ -14,6 +14,9 @@ import pytest
 import s3fs
 
 from tests.servers.start import S3Server, start_s3
+from tests.small_darks import darks, finished_set, raw_set, stop_in
+
+__all__ = ["darks", "finished_set", "raw_set", "stop_in"]
 
 
 @pytest.fixture(scope="session")
