@@ -7,6 +7,7 @@ import hashlib
 import logging
 import os
 import time
+import weakref
 from collections.abc import Mapping
 from typing import Any
 
@@ -86,6 +87,14 @@ class PatientS3FileSystem(S3FileSystem):
         self.environment = environment
         self._patience = patience
         self._silent_since: float | None = None
+
+    async def set_session(self, *arguments: Any, **options: Any) -> Any:
+        """Make the client, unless it is there; s3fs forgets to close that of an event loop."""
+        known, client = self._s3, await super().set_session(*arguments, **options)
+        if self.asynchronous and client is not known:
+            loop = asyncio.get_running_loop()
+            weakref.finalize(self, self.close_session, loop, self._s3creator)
+        return client
 
     async def _call_s3(self, method: str, *arguments: Any, **options: Any) -> Any:
         deadline = time.monotonic() + self._patience

@@ -2,158 +2,96 @@
 
 from __future__ import annotations
 
-import json
 import os
-import socket
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 from nrsdark_xr.errors import NrsdarkError
-from nrsdark_xr.exposures.locations import file_system, is_remote
 from nrsdark_xr.store.location import Location, to_json, writing
+from nrsdark_xr.store.lock_record import Record, is_dead, is_own, own_record, parse, refusal
+from nrsdark_xr.store.remote_lock import hold_remote_lock
 
 
-@contextmanager
-def hold_lock(location: Location) -> Iterator[None]:
+def hold_lock(location: Location) -> AbstractContextManager[None]:
     """Keep other runs off the store while the block runs.
 
-    The lock is a JSON object beside the store, ``<store>.lock``, with host, process and time, made
-    such that only one can make it: by ``O_EXCL`` on a local disk, by a conditional put where the
-    fsspec file system has one (S3 has). On a file system without, two runs that start within the
-    same moment could both get it. A lock whose process on this host is dead is taken over. The
-    process that holds the lock may take it again, which changes nothing.
+    The lock tells host, process and time, and is made such that only one can make it. On a disk it
+    is the file ``<store>.lock``, made by ``O_EXCL``; the lock of a process that has died on this
+    host is taken over. On object storage see `nrsdark_xr.store.remote_lock`. The process that holds
+    the lock may take it again, which changes nothing.
 
     Raises
     ------
     NrsdarkError
         If another run holds it.
     """
-    own = _own_record()
-    if not _create(location.lock_url, own, location):
-        holder = _read(location)
-        if _is_ours(holder, own):
+    if location.local is None:
+        return hold_remote_lock(location)
+    return _hold_file(location, Path(location.lock_url))
+
+
+@contextmanager
+def _hold_file(location: Location, path: Path) -> Iterator[None]:
+    own = own_record()
+    if not _create(path, own):
+        holder = _read(path)
+        if holder is not None and is_own(holder, own):
             yield
             return
-        if holder is not None and not _is_dead(holder):
+        if holder is not None and not is_dead(holder):
             raise _refusal(location, holder)
-        _take_over(location, holder, own)
+        _take_over(location, path, holder, own)
     try:
         yield
     finally:
-        _remove(location, own)
+        _remove(path, own)
 
 
-def _own_record() -> dict[str, Any]:
-    pid = os.getpid()
-    return {
-        "host": socket.gethostname(),
-        "pid": pid,
-        "started": _start_time(pid),
-        "since": datetime.now(UTC).isoformat(timespec="seconds"),
-        "token": uuid.uuid4().hex,
-    }
+def _refusal(location: Location, holder: Record) -> NrsdarkError:
+    remedy = f"wait for it; if it is no more, delete {location.lock_url}"
+    return refusal(location.url, holder, remedy)
 
 
-def _start_time(pid: int) -> str | None:
-    """When a process started, in ticks since boot; tells it from a later one of the same number."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
-    except (OSError, IndexError):
-        return None
-
-
-def _is_ours(holder: dict[str, Any] | None, own: dict[str, Any]) -> bool:
-    return holder is not None and all(holder.get(k) == own[k] for k in ("host", "pid", "started"))
-
-
-def _is_dead(holder: dict[str, Any]) -> bool:
-    """Whether the process that holds the lock is known to have ended."""
-    pid = holder.get("pid")
-    if holder.get("host") != socket.gethostname() or not isinstance(pid, int):
-        return False
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        pass  # it lives, under another user
-    return holder.get("started") != _start_time(pid)
-
-
-def _refusal(location: Location, holder: dict[str, Any]) -> NrsdarkError:
-    who = f"process {holder.get('pid', '?')} on {holder.get('host', '?')}"
-    return NrsdarkError(
-        f"another run is at work on this store ({who}, since {holder.get('since', '?')})",
-        file=location.url,
-        remedy=f"wait for it; if it is no more, delete {location.lock_url}",
-    )
-
-
-def _create(url: str, record: dict[str, Any], location: Location) -> bool:
+def _create(path: Path, record: Record) -> bool:
     """Make the lock; False if there is one."""
-    data = to_json(record).encode()
-    with writing(url):
-        if not is_remote(url):
-            Path(url).parent.mkdir(parents=True, exist_ok=True)
+    with writing(str(path)):
+        path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            if is_remote(url):
-                fs, path = file_system(url, location.storage_options)
-                fs.pipe_file(path, data, mode="create")
-            else:
-                flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY
-                with os.fdopen(os.open(url, flags, 0o666), "wb") as file:
-                    file.write(data)
+            flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY
+            with os.fdopen(os.open(path, flags, 0o666), "wb") as file:
+                file.write(to_json(record).encode())
         except FileExistsError:
             return False
     return True
 
 
-def _read(location: Location) -> dict[str, Any] | None:
+def _read(path: Path) -> Record | None:
     """Read what the lock says; None if it has gone."""
-    fs, path = file_system(location.lock_url, location.storage_options)
-    with writing(location.lock_url):
+    with writing(str(path)):
         try:
-            raw = fs.cat_file(path)
+            return parse(path.read_bytes())
         except FileNotFoundError:
             return None
-    return _parse(raw)
 
 
-def _parse(raw: bytes) -> dict[str, Any]:
-    """Parse a lock; one just being written, or cut off, is empty: its holder is not known."""
-    try:
-        record = json.loads(raw)
-    except ValueError:
-        return {}
-    return record if isinstance(record, dict) else {}
-
-
-def _take_over(location: Location, dead: dict[str, Any] | None, own: dict[str, Any]) -> None:
+def _take_over(location: Location, path: Path, dead: Record | None, own: Record) -> None:
     """Replace the lock of a dead process; refuse if another run was quicker."""
     if dead is not None:
-        _remove(location, dead)
-    if not _create(location.lock_url, own, location):
-        raise _refusal(location, _read(location) or {})
+        _remove(path, dead)
+    if not _create(path, own):
+        raise _refusal(location, _read(path) or {})
 
 
-def _remove(location: Location, record: dict[str, Any]) -> None:
+def _remove(path: Path, record: Record) -> None:
     """Remove the lock if it is still the one of `record`."""
-    fs, path = file_system(location.lock_url, location.storage_options)
-    if is_remote(location.lock_url):
-        if _read(location) == record:
-            with writing(location.lock_url), suppress(FileNotFoundError):
-                fs.rm_file(path)
-        return
     # Two runs may find the same dead lock. Only one of them moves it; who moves a newer one instead
     # puts it back.
-    aside = f"{path}.{uuid.uuid4().hex}"
-    with writing(location.lock_url), suppress(FileNotFoundError):
-        Path(path).rename(aside)
-        if _parse(Path(aside).read_bytes()) != record:
+    aside = Path(f"{path}.{uuid.uuid4().hex}")
+    with writing(str(path)), suppress(FileNotFoundError):
+        path.rename(aside)
+        if parse(aside.read_bytes()) != record:
             with suppress(FileExistsError):
-                os.link(aside, path)
-        Path(aside).unlink()
+                path.hardlink_to(aside)
+        aside.unlink()

@@ -7,13 +7,15 @@ import socket
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from pathlib import Path
 
+import fsspec
 import pytest
 
 from nrsdark_xr.errors import NrsdarkError
-from nrsdark_xr.store import RampStore, hold_lock
+from nrsdark_xr.store import RampStore, hold_lock, remote_lock
 from nrsdark_xr.store.location import Location
 
 from .helpers import make_exposure
@@ -164,16 +166,123 @@ def test_of_many_that_find_a_dead_lock_one_gets_it(store, sleeper, tmp_path):
     assert sorted(answers) == ["got", "refused", "refused"]
 
 
-def test_on_another_file_system():
-    import fsspec
+class TestOnAnotherFileSystem:
+    """As on object storage, where nothing tells whether a process of another host lives."""
 
-    location = Location.of("memory://bucket/test_lock/r.zarr", None)
-    memory = fsspec.filesystem("memory")
-    record = {"host": "elsewhere", "pid": 1, "started": "1", "since": "then"}
-    memory.pipe_file(location.lock_url, json.dumps(record).encode())
-    with pytest.raises(NrsdarkError, match="process 1 on elsewhere"):
-        hold_lock(location).__enter__()
-    memory.rm_file(location.lock_url)
-    with hold_lock(location):
-        assert memory.exists(location.lock_url)
-    assert not memory.exists(location.lock_url)
+    ELSEWHERE = json.dumps({"host": "elsewhere", "pid": 1, "started": "1", "since": "then"})
+
+    @pytest.fixture
+    def location(self):
+        yield Location.of("memory://bucket/test_lock/r.zarr", None)
+        fsspec.filesystem("memory").store.clear()
+
+    @pytest.fixture
+    def quick(self, monkeypatch):
+        monkeypatch.setattr(remote_lock, "BEAT", 0.05)
+        monkeypatch.setattr(remote_lock, "SILENCE", 0.2)
+
+    @staticmethod
+    def names(location):
+        return Location(location.lock_url).list_names("")
+
+    def put(self, location, name):
+        memory = fsspec.filesystem("memory")
+        memory.pipe_file(f"{location.lock_url}/{name}", self.ELSEWHERE.encode())
+
+    def test_held_and_released(self, location):
+        with hold_lock(location):
+            with hold_lock(location):
+                pass
+            assert self.names(location) == ["00000001.json"]
+        assert self.names(location) == []
+
+    def test_one_that_gives_signs_of_life_is_respected(self, location):
+        self.put(location, "00000001.json")
+        with pytest.raises(NrsdarkError, match="process 1 on elsewhere, since then") as caught:
+            hold_lock(location).__enter__()
+        assert "its lock ends 180 s after its last sign of life" in str(caught.value)
+        assert self.names(location) == ["00000001.json"]
+
+    @pytest.mark.usefixtures("quick")
+    def test_an_old_date_alone_proves_nothing(self, location):
+        self.put(location, "00000001.json")
+        time.sleep(0.25)
+        ended = threading.Event()
+
+        def renew():  # of a machine whose clock is behind
+            while not ended.wait(0.01):
+                self.put(location, "00000001.json")
+
+        renewing = threading.Thread(target=renew)
+        renewing.start()
+        with pytest.raises(NrsdarkError, match="another run is at work"):
+            hold_lock(location).__enter__()
+        ended.set()
+        renewing.join()
+
+    @pytest.mark.usefixtures("quick")
+    def test_one_without_a_sign_of_life_is_taken_over(self, location, caplog):
+        self.put(location, "00000001.json")
+        time.sleep(0.25)
+        with hold_lock(location):
+            assert self.names(location) == ["00000001.json", "00000002.json"]
+            assert "to see whether its run still lives" in caplog.text
+        assert self.names(location) == []
+
+    def test_that_of_a_dead_process_of_this_host_is_taken_over_at_once(self, location, sleeper):
+        fsspec.filesystem("memory").pipe_file(
+            f"{location.lock_url}/00000001.json", record_of(sleeper).encode()
+        )
+        sleeper.kill()
+        sleeper.wait()
+        with hold_lock(location):
+            assert self.names(location)[-1] == "00000002.json"
+
+    @pytest.mark.usefixtures("quick")
+    def test_it_is_renewed_while_held(self, location):
+        memory = fsspec.filesystem("memory")
+        with hold_lock(location):
+            path = f"{location.lock_url}/00000001.json"
+            first = memory.modified(path)
+            time.sleep(0.3)
+            assert memory.modified(path) > first
+
+    @pytest.mark.usefixtures("quick")
+    def test_a_run_whose_lock_was_taken_over_stops(self, location):
+        def work():
+            with hold_lock(location):
+                self.put(location, "00000002.json")
+                time.sleep(5)
+
+        with pytest.raises(NrsdarkError, match="another run has taken over this store"):
+            work()
+        assert self.names(location) == ["00000001.json", "00000002.json"]
+
+    @pytest.mark.usefixtures("quick")
+    def test_of_two_that_take_over_at_once_one_is_refused(self, location, monkeypatch):
+        self.put(location, "00000001.json")
+        create = Location.create
+
+        def slow(place, key, data):
+            self.put(location, key)  # the other was quicker
+            return create(place, key, data)
+
+        time.sleep(0.25)
+        monkeypatch.setattr(Location, "create", slow)
+        with pytest.raises(NrsdarkError, match="process 1 on elsewhere"):
+            hold_lock(location).__enter__()
+
+    @pytest.mark.usefixtures("quick")
+    def test_one_that_comes_late_gives_way_to_a_run_that_began_anew(self, location, monkeypatch):
+        self.put(location, "00000005.json")
+        create = Location.create
+
+        def late(place, key, data):
+            self.put(location, "00000001.json")
+            return create(place, key, data)
+
+        time.sleep(0.25)
+        monkeypatch.setattr(Location, "create", late)
+        with pytest.raises(NrsdarkError, match="process 1 on elsewhere"):
+            hold_lock(location).__enter__()
+        assert "00000006.json" not in self.names(location)
