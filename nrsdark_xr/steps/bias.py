@@ -18,6 +18,8 @@ from nrsdark_xr.storage import StorageParameters
 from nrsdark_xr.store import RampStore, open_bias_groups
 
 STEP: Final = "bias"
+REFERENCES = ("mask", "sirskernel")
+"""Reference files that the reference-pixel correction of groups 1 and 2 depends on."""
 
 
 def run(session: Session) -> None:
@@ -69,7 +71,11 @@ def _fill_store(session: Session) -> None:
     checksums = session.reference_checksums
     fingerprint = {
         "refpix": digest(config.prepare.refpix),
-        "references.mask": checksums["mask"]["sha256"],
+        **{
+            f"references.{kind}": checksums[kind]["sha256"]
+            for kind in REFERENCES
+            if kind in checksums
+        },
     }
 
     pending = session.pending(STEP, fingerprint)
@@ -105,7 +111,7 @@ def _bias_task(
     fingerprint: Fingerprint,
 ) -> None:
     with RawReader(exposure, storage) as reader:
-        raw = CountingReader(reader)
+        raw = CountingReader(reader, exposure.name)
         for integration, name in enumerate(exposure.row_names()):
             groups = bias_groups(raw, exposure, integration, references, parameters)
             store.write_bias_groups(name, groups)

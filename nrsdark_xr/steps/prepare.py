@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 STEP: Final = "prepare"
 WORK_PER_RAW_BYTE = 4
-"""Bytes that a task reports: raw ones for the border, raw ones by bands, floats kept (double)."""
+"""Bytes of work: raw ones for the border, raw ones by bands, floats kept (double)."""
 
 
 def run(session: Session) -> None:
@@ -138,10 +138,12 @@ def _prepare_task(
 ) -> None:
     """Calibrate one exposure into its rows of the store; the markers come last."""
     names = exposure.row_names()
-    ramps = [CountingRamps(store.ramp_buffer(name, quantum=quantum)) for name in names]
+    ramps = [
+        CountingRamps(store.ramp_buffer(name, quantum=quantum), exposure.name) for name in names
+    ]
     with RawReader(exposure, storage) as reader:
         results = calibrate_exposure(
-            CountingReader(reader),
+            CountingReader(reader, exposure.name),
             exposure,
             references,
             parameters,
@@ -171,11 +173,19 @@ def _stock_task(
 
 @dataclass(frozen=True)
 class CountingRamps:
-    """A `RampBuffer` that reports the bytes that are kept to the client's progress."""
+    """A `RampBuffer` that reports the bytes that are kept to the client's progress.
+
+    Attributes
+    ----------
+    ramps : RampBuffer
+    exposure : str
+        Name of the exposure.
+    """
 
     ramps: RampBuffer
+    exposure: str
 
     def write(self, rows: slice, ramp: NDArray[np.float32]) -> None:
         """Write as `RampBuffer.write`."""
         self.ramps.write(rows, ramp)
-        report_bytes(ramp.nbytes)
+        report_bytes(self.exposure, ramp.nbytes)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from nrsdark_xr.errors import NrsdarkError
 from nrsdark_xr.exposures import Exposure, RawReader
+from nrsdark_xr.progress import Stage
 from nrsdark_xr.steps.fingerprints import Fingerprint, digest, exposure_record
 from nrsdark_xr.steps.futures import as_finished, died, result_of
 from nrsdark_xr.steps.session import Session
@@ -24,22 +26,67 @@ PROGRESS_TOPIC = "nrsdark-progress"
 
 @dataclass(frozen=True)
 class CountingReader:
-    """A `RawReader` that reports the bytes that it reads to the client's progress."""
+    """A `RawReader` that reports the bytes that it reads to the client's progress.
+
+    Attributes
+    ----------
+    reader : RawReader
+    exposure : str
+        Name of the exposure.
+    """
 
     reader: RawReader
+    exposure: str
 
     def read(self, integration: int, groups: slice, rows: slice) -> NDArray[np.uint16]:
         """Read as `RawReader.read`."""
         samples = self.reader.read(integration, groups, rows)
-        report_bytes(samples.nbytes)
+        report_bytes(self.exposure, samples.nbytes)
         return samples
 
 
-def report_bytes(n_bytes: int) -> None:
-    """Tell the client, from within a task, that `n_bytes` more were worked through."""
+def report_bytes(exposure: str, n_bytes: int) -> None:
+    """Tell the client, from within a task, that `n_bytes` of an exposure were worked through."""
     from distributed import get_worker
 
-    get_worker().log_event(PROGRESS_TOPIC, int(n_bytes))
+    get_worker().log_event(PROGRESS_TOPIC, (exposure, int(n_bytes)))
+
+
+@dataclass
+class Ledger:
+    """Bytes of each exposure that are still to be worked through.
+
+    What tasks report is about right: rows around a band are read twice, a task that another worker
+    takes over reports twice, the stock engine reports nothing. So no exposure counts for more than
+    was announced, and one that is done counts for all of it.
+
+    Attributes
+    ----------
+    stage : Stage
+        Where it is shown.
+    left : dict
+        By name of the exposure.
+    """
+
+    stage: Stage
+    left: dict[str, float]
+    _lock: Lock = field(default_factory=Lock)
+
+    def report(self, event: tuple[float, tuple[str, int]]) -> None:
+        """Take what `report_bytes` sent, in the thread that listens to the cluster."""
+        _, (exposure, n_bytes) = event
+        self._work_off(exposure, n_bytes)
+
+    def settle(self, exposure: str) -> None:
+        """Count all that is left of an exposure."""
+        self._work_off(exposure, self.left[exposure])
+
+    def _work_off(self, exposure: str, n_bytes: float) -> None:
+        with self._lock:
+            part = min(n_bytes, self.left.get(exposure, 0.0))
+            if part:
+                self.left[exposure] -= part
+                self.stage.advance(part)
 
 
 def free_threads() -> int:
@@ -93,7 +140,7 @@ def run_per_exposure(
     submit : callable
         Submits the task of one exposure to the session's client.
     n_bytes : callable
-        Bytes that the task of an exposure reports through `report_bytes`.
+        Bytes that the task of an exposure is about to report through `report_bytes`.
 
     Raises
     ------
@@ -102,13 +149,17 @@ def run_per_exposure(
     """
     client = session.client
     session.store.forget(step, [name for exposure in exposures for name in exposure.row_names()])
-    total = sum(n_bytes(exposure) for exposure in exposures)
-    with session.progress.stage(step, total_bytes=total, total_items=len(exposures)) as stage:
-        client.subscribe_topic(PROGRESS_TOPIC, lambda event: stage.advance(event[1]))
+    announced = {exposure.name: float(n_bytes(exposure)) for exposure in exposures}
+    with session.progress.stage(
+        step, total_bytes=sum(announced.values()), total_items=len(exposures)
+    ) as stage:
+        ledger = Ledger(stage, announced)
+        client.subscribe_topic(PROGRESS_TOPIC, ledger.report)
         futures = {submit(exposure): exposure for exposure in exposures}
         try:
             for future in as_finished(client, futures):
                 exposure = futures[future]
+                ledger.settle(exposure.name)
                 if future.status == "finished":
                     stage.advance(items=1)
                     session.work.append(f"{step} {exposure.name}")
