@@ -111,6 +111,97 @@ def test_a_running_scheduler_is_joined_by_address_and_by_file(scheduler, cluster
             assert client.submit(sum, [1, 2]).result() == 3
 
 
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory) -> tuple[Path, Path]:
+    """Two certificates with their keys, each signed by itself."""
+    made = []
+    for name in ("ours", "theirs"):
+        folder = tmp_path_factory.mktemp(name)
+        command = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 1"
+        files = ["-subj", "/CN=nrsdark", "-keyout", folder / "key.pem", "-out", folder / "cert.pem"]
+        try:
+            subprocess.run(["openssl", *command.split(), *files], check=True, capture_output=True)
+        except FileNotFoundError:
+            pytest.skip("no openssl here: apt-get install openssl")
+        made.append(folder)
+    return made[0], made[1]
+
+
+def test_tls_lets_in_who_has_the_certificate_and_nobody_else(
+    certificates, cluster_file, monkeypatch
+):
+    from distributed import LocalCluster
+    from distributed.security import Security
+
+    monkeypatch.setattr(connection_module, "_CONNECT_TIMEOUT", "2s")
+    ours, theirs = certificates
+    files = {"tls_ca_file": str(ours / "cert.pem")}
+    for role in ("scheduler", "worker", "client"):
+        files |= {f"tls_{role}_cert": str(ours / "cert.pem")}
+        files |= {f"tls_{role}_key": str(ours / "key.pem")}
+    with LocalCluster(
+        n_workers=1,
+        processes=False,
+        protocol="tls://",
+        host="127.0.0.1",
+        dashboard_address=None,
+        security=Security(require_encryption=True, **files),
+    ) as cluster:
+
+        def connected(options: dict[str, str]) -> int:
+            content = {
+                "kind": "address",
+                "kwargs": {"address": cluster.scheduler_address, **options},
+            }
+            with connect(str(cluster_file(yaml.safe_dump(content)))) as client:
+                return client.submit(sum, [1, 2]).result()
+
+        client_files = ("tls_ca_file", "tls_client_cert", "tls_client_key")
+        assert connected({name: files[name] for name in client_files}) == 3
+        for others in (theirs, ours.parent):  # the last has no such files
+            wrong = {name: value.replace(str(ours), str(others)) for name, value in files.items()}
+            with pytest.raises(NrsdarkError) as caught:
+                connected({name: wrong[name] for name in client_files})
+            assert "\n" not in str(caught.value)
+            assert str(caught.value).startswith("tls://127.0.0.1:")
+        with pytest.raises(NrsdarkError, match=r"^tls://127\.0\.0\.1:"):
+            connected({})
+
+
+def test_workers_leave_threads_to_the_kernels():
+    def settings() -> dict[str, object]:
+        import numcodecs.blosc
+        import zarr  # noqa: F401  (which sets that of blosc)
+
+        names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+        return {
+            **{name: os.environ.get(name) for name in names},
+            "blosc": numcodecs.blosc.use_threads,
+        }
+
+    with connect("local", workers=1) as client:
+        found = client.submit(settings).result()
+        assert list(client.nthreads().values()) == [1]
+    assert found == {
+        "OMP_NUM_THREADS": "1",
+        "MKL_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
+        "blosc": False,
+    }
+
+
+def test_providers_are_imported_only_when_asked_for():
+    names = [provider.module.partition(".")[0] for provider in PROVIDERS.values()]
+    script = (
+        "import sys, nrsdark_xr.cli, nrsdark_xr.cluster.connection, nrsdark_xr.steps\n"
+        f"print(*(set({names}) & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == ""
+
+
 def test_a_cluster_starts_nothing_before_it_is_asked(cluster_file):
     with Cluster(str(cluster_file("kind: nonsense")), workers=None, progress=Progress()):
         pass
