@@ -20,10 +20,11 @@ from numpy.typing import NDArray
 
 from nrsdark_xr.calibration._threads import starting
 from nrsdark_xr.calibration.bands import MIN_GROUPS_FOR_JUMPS, BandCalibration, cut_rows
+from nrsdark_xr.calibration.irs2_samples import Irs2Samples
 from nrsdark_xr.calibration.jump import good_groups
 from nrsdark_xr.calibration.linearize import within
 from nrsdark_xr.calibration.parameters import CalibrationParameters, SnowballParameters
-from nrsdark_xr.calibration.protocols import RampBuffer, RawSamples
+from nrsdark_xr.calibration.protocols import LinearizedSamples, RampBuffer, RawSamples
 from nrsdark_xr.calibration.saturation import usable_thresholds
 from nrsdark_xr.calibration.snowballs import flag_snowballs
 from nrsdark_xr.calibration.traditional import TraditionalSamples
@@ -118,10 +119,14 @@ def calibrate_exposure(
     check_supported(exposure)
     threshold, saturation_dq = usable_thresholds(references.saturation, references.saturation_dq)
     references = references.replace(saturation=threshold, saturation_dq=saturation_dq)
-    pixeldq = _pixeldq_before_refpix(references)
-    samples = TraditionalSamples.look(
-        raw, exposure, references, pixeldq, parameters, threads=threads
-    )
+    samples: LinearizedSamples
+    if is_irs2(exposure.readpatt):
+        samples, pixeldq = Irs2Samples.look(raw, exposure, references, parameters, threads=threads)
+    else:
+        pixeldq = _pixeldq_before_refpix(references)
+        samples = TraditionalSamples.look(
+            raw, exposure, references, pixeldq, parameters, threads=threads
+        )
     cube = (exposure.n_integrations, exposure.n_groups, exposure.ysize, exposure.xsize)
     image = (cube[0], *cube[2:])
     calibration = BandCalibration(
@@ -171,14 +176,14 @@ def check_supported(exposure: Exposure) -> None:
     Raises
     ------
     NrsdarkError
-        For IRS2 readout, and for a subarray read through four outputs, which NIRSpec does not have.
+        For a subarray in IRS2 or read through four outputs, which NIRSpec does not have.
     """
     full_frame = (exposure.ysize, exposure.xsize) == (DETECTOR_SIZE, DETECTOR_SIZE)
-    if is_irs2(exposure.readpatt):
+    if is_irs2(exposure.readpatt) and not full_frame:
         raise NrsdarkError(
-            f"read out as {exposure.readpatt}, which is not calibrated yet",
+            f"a subarray read out as {exposure.readpatt}",
             file=exposure.url,
-            remedy="leave it out of the inputs",
+            remedy="check READPATT, SUBSIZE1 and SUBSIZE2 in its header",
         )
     if exposure.n_outputs != 1 and not full_frame:
         raise NrsdarkError(

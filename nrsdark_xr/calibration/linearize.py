@@ -161,14 +161,29 @@ def linearize_by_steps(
     if references.superbias is not None:
         data = subtract_bias(data, references.superbias[rows])
     data = refpix.apply(data, signal, first_row=rows.start)
-    linearize, linearity_dq = _choose_linearity(exposure, references, rows)
+    linearize, linearity_dq = choose_linearity(exposure, references, rows)
     return linearize(data, flags), flags, linearity_dq
 
 
-def _choose_linearity(
+def choose_linearity(
     exposure: Exposure, references: References, rows: slice
 ) -> tuple[Linearize, NDArray[np.uint32]]:
-    """Correction of a band, and the pixel DQ that comes with it."""
+    """Choose the correction of a band.
+
+    Parameters
+    ----------
+    exposure : Exposure
+    references : References
+    rows : slice
+        The band.
+
+    Returns
+    -------
+    linearize : callable
+        Turns data and group DQ of the band into linearized data.
+    dq : ndarray of uint32, shape (y, x)
+        Pixel DQ that comes with it.
+    """
     coefficients, dq = usable_coefficients(
         references.linearity[:, rows], references.linearity_dq[rows]
     )

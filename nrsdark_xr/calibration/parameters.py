@@ -45,6 +45,8 @@ class RefpixParameters(Parameters):
     """SIRS: detector rows on each side of its centre that a kernel reaches."""
     siglimit: float = Field(default=3.0, gt=0)
     """Clipping limit of the reference-pixel means, in standard deviations."""
+    ovr_corr_mitigation_ftr: float = Field(default=3.0, gt=0)
+    """IRS2: clipped standard deviations by which a bad pair of reference samples stands out."""
 
 
 class JumpParameters(Parameters):
@@ -118,6 +120,19 @@ class ReadnoiseParameters(Parameters):
     """Times that differences are clipped."""
     min_differences: int = Field(default=2, ge=2)
     """Fewest differences that tell a noise."""
+
+
+class CrossSpectraParameters(Parameters):
+    """What of an IRS2 exposure the weights of its reference samples are made from."""
+
+    max_pairs: int = Field(default=24, ge=1)
+    """Pairs of groups that are used, evenly spaced: time grows with them, and in an exposure of 200
+    groups more of them change the weights by less than their noise (`docs/irs2.md`)."""
+    rejection_threshold: float = Field(default=5.0, gt=0)
+    """Pixels further than this many robust standard deviations from the median of their amplifier,
+    in the difference of two groups, have been hit by a particle."""
+    bad_sigma: float = Field(default=3.0, gt=0)
+    """Pairs of reference samples that stand out by so much are replaced (``RefPixStep``, IRS2)."""
 
 
 class CalibrationParameters(Parameters):

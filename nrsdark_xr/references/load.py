@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nrsdark_xr.detector import DETECTOR_SIZE, is_irs2
+from nrsdark_xr.detector.irs2 import science_rows
 from nrsdark_xr.errors import NrsdarkError
 from nrsdark_xr.exposures import Exposure
 from nrsdark_xr.exposures.locations import (
@@ -23,6 +24,7 @@ from nrsdark_xr.exposures.locations import (
 )
 from nrsdark_xr.references.cut import Rectangle, cut, reference_rectangle
 from nrsdark_xr.references.decode import extension, read_array
+from nrsdark_xr.references.irs2 import Irs2Weights, read_irs2_weights
 from nrsdark_xr.references.paths import ReferencePaths
 from nrsdark_xr.references.references import References
 from nrsdark_xr.references.sirskernel import load_sirskernel
@@ -44,7 +46,7 @@ def load_references(
     Parameters
     ----------
     paths : ReferencePaths
-        `refpix` is not read here; `sirskernel` is for traditional full frames only.
+        `refpix` is for IRS2 only, `sirskernel` for traditional full frames.
     exposure : Exposure
         Tells detector and subarray.
     storage_options : mapping, optional
@@ -67,6 +69,8 @@ def load_references(
         superbias, superbias_dq = load_superbias(
             paths.superbias, exposure, storage_options=storage_options
         )
+    if len(readnoise["data"]) != exposure.ysize:  # of IRS2, with its reference samples
+        readnoise["data"] = readnoise["data"][science_rows(exposure.detector)]
     weights = None
     if paths.refpix is not None and is_irs2(exposure.readpatt):
         weights = _load_irs2_weights(paths.refpix, exposure, storage_options)
@@ -120,7 +124,8 @@ def _load(
         arrays = _arrays(kind, hdus, names, location)
     main = arrays[names[0]]
     have = reference_rectangle(header, main.shape, location)
-    want = Rectangle.of(exposure, raw=kind in _RAW_KINDS)
+    as_read = kind == "readnoise" and main.shape[-2] == exposure.raw_shape[2]
+    want = Rectangle.of(exposure, raw=kind in _RAW_KINDS or as_read)
     loaded = {}
     for name in names:
         array = arrays.pop(name)
@@ -135,6 +140,15 @@ def _load(
         what = f"is NaN throughout the {want} of this exposure"
         raise NrsdarkError(what, file=location, remedy=_CRDS)
     return loaded
+
+
+def _load_irs2_weights(
+    url: str, exposure: Exposure, storage_options: StorageOptions | None
+) -> Irs2Weights:
+    location = normalise(url)
+    with _opened(location, storage_options) as hdus:
+        _check_kind(hdus[0].header, "refpix", exposure, location)
+        return read_irs2_weights(hdus, location)
 
 
 @contextmanager

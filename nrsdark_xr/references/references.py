@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nrsdark_xr.detector import DQ
+from nrsdark_xr.references.irs2 import Irs2Weights
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +22,7 @@ class References:
 
     Attributes
     ----------
-    mask : ndarray of uint32, shape (y, x)
+    mask : ndarray of uint32, shape (y_raw, x)
     saturation : ndarray of float32, shape (y, x)
         Threshold in DN.
     saturation_dq : ndarray of uint32, shape (y, x)
@@ -40,6 +41,8 @@ class References:
     sirskernel : ndarray of complex, shape (side, amplifier, frequency), or None
         Fourier coefficients of the kernels of the left (gamma) and right (zeta) reference pixels,
         as precise as they are in the file. Loaded only for traditional full frames.
+    irs2 : Irs2Weights or None
+        How IRS2 exposures are corrected by their reference samples. Loaded only for these.
     """
 
     mask: NDArray[np.uint32]
@@ -53,6 +56,7 @@ class References:
     superbias_dq: NDArray[np.uint32] | None = None
     inverse_linearity: NDArray[np.float32] | None = None
     sirskernel: NDArray[np.complexfloating] | None = None
+    irs2: Irs2Weights | None = None
 
     def replace(self, **changes: Any) -> References:
         """Copy with some attributes replaced; arrays are shared."""

@@ -122,6 +122,7 @@ def configure_steps(paths: ReferencePaths, parameters: CalibrationParameters) ->
         "refpix": {
             **parameters.refpix.model_dump(),
             "override_sirskernel": paths.sirskernel or "N/A",
+            "override_refpix": paths.refpix or "N/A",
         },
         "linearity": {"override_linearity": paths.linearity},
         "jump": {

@@ -1,0 +1,166 @@
+"""The first look at an IRS2 exposure: what the correction of each group must know of all groups."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nrsdark_xr.calibration import _irs2_kernels
+from nrsdark_xr.calibration._threads import in_threads
+from nrsdark_xr.calibration.group_scale import group_scale
+from nrsdark_xr.calibration.irs2_bad_reference import (
+    PAIR,
+    PERIOD,
+    PairStatistics,
+    flag_bad_rows,
+    pair_rows,
+    replacements,
+)
+from nrsdark_xr.calibration.irs2_correction import Irs2Correction
+from nrsdark_xr.calibration.parameters import RefpixParameters
+from nrsdark_xr.calibration.protocols import RawSamples
+from nrsdark_xr.detector import DQ, irs2
+from nrsdark_xr.errors import NrsdarkError
+from nrsdark_xr.exposures import Exposure
+from nrsdark_xr.references import References
+
+STRIP_ROWS = 2 * PERIOD
+"""Raw rows looked at together: whole visits, few enough to keep all groups of them in memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Levels:
+    """What a look at one integration tells of its level.
+
+    Attributes
+    ----------
+    mean : ndarray of float64, shape (3200, x)
+        Mean over groups of each bias-subtracted sample [DN].
+    pairs : PairStatistics
+    """
+
+    mean: NDArray[np.float64]
+    pairs: PairStatistics
+
+
+def look_at_levels(
+    raw: RawSamples,
+    exposure: Exposure,
+    integration: int,
+    bias: NDArray[np.float32],
+    *,
+    threads: int,
+    watch: Callable[[slice, NDArray[np.uint16]], None] | None = None,
+) -> Levels:
+    """Look at all groups of an integration, strip by strip.
+
+    Parameters
+    ----------
+    raw : object with ``read(integration, groups, rows)``
+    exposure : Exposure
+    integration : int
+        From 0.
+    bias : ndarray of float32, shape (3200, x)
+        Without NaN [DN].
+    threads : int
+        Strips looked at at once.
+    watch : callable, optional
+        Is shown each strip as well: its raw rows and its samples (group, row, x), in any order and
+        from several threads.
+    """
+    scale = group_scale(n_frames=exposure.n_frames, frame_divisor=exposure.frame_divisor)
+    mean = np.empty(bias.shape)
+    starts = pair_rows()
+
+    def look(first: int) -> list[tuple[float, float, float]]:
+        strip = slice(first, first + STRIP_ROWS)
+        samples = raw.read(integration, slice(0, exposure.n_groups), strip)
+        _irs2_kernels.mean_over_groups(samples, scale, bias[strip], mean[strip])
+        if watch is not None:
+            watch(strip, samples)
+        here = starts[(starts >= strip.start) & (starts < strip.stop)] - first
+        return [_irs2_kernels.pair_sums(samples, row, scale, bias[strip]) for row in here]
+
+    strips = in_threads(look, range(0, irs2.IRS2_RAW_ROWS, STRIP_ROWS), threads=threads)
+    sums = np.array([pair for strip in strips for pair in strip])
+    reads = exposure.n_groups * bias.shape[1]
+    difference, total, square = (sums / (reads, PAIR * reads, PAIR * reads)).T
+    spread = np.sqrt(np.maximum(square - total**2, 0.0))
+    return Levels(mean, PairStatistics(difference, total, spread))
+
+
+def look_at_exposure(
+    raw: RawSamples,
+    exposure: Exposure,
+    references: References,
+    pixeldq: NDArray[np.uint32],
+    parameters: RefpixParameters,
+    *,
+    threads: int,
+    watch: Sequence[Callable[[slice, NDArray[np.uint16]], None]] = (),
+) -> tuple[list[Irs2Correction], NDArray[np.bool_]]:
+    """Look at all groups of an exposure, and tell how to correct them.
+
+    Parameters
+    ----------
+    raw : object with ``read(integration, groups, rows)``
+    exposure : Exposure
+    references : References
+        The weights, and the superbias that is subtracted; without one none is.
+    pixeldq : ndarray of uint32, shape (3200, x)
+        After the superbias step.
+    parameters : RefpixParameters
+    threads : int
+        Strips of rows looked at at once.
+    watch : sequence of callable, optional
+        For each integration, as `look_at_levels` takes it.
+
+    Returns
+    -------
+    corrections : list of Irs2Correction
+        For each integration.
+    bad : ndarray of bool, shape (3200,)
+        Rows that get BAD_REF_PIXEL and DO_NOT_USE.
+
+    Raises
+    ------
+    NrsdarkError
+        If there are no weights.
+    """
+    weights = references.irs2
+    if weights is None:
+        raise NrsdarkError(
+            f"read out as {exposure.readpatt}, which needs a REFPIX reference",
+            file=exposure.url,
+            remedy="name it as refpix under references",
+        )
+    shape = exposure.raw_shape[2:]
+    bias = np.zeros(shape, np.float32)
+    if references.superbias is not None:
+        bias = np.where(np.isnan(references.superbias), np.float32(0), references.superbias)
+    levels = [
+        look_at_levels(
+            raw,
+            exposure,
+            integration,
+            bias,
+            threads=threads,
+            watch=watch[integration] if watch else None,
+        )
+        for integration in range(exposure.n_integrations)
+    ]
+    known = ((pixeldq & np.uint32(DQ.BAD_REF_PIXEL)) != 0).any(axis=1)
+    bad = flag_bad_rows(
+        [each.pairs for each in levels], known, n_sigma=parameters.ovr_corr_mitigation_ftr
+    )
+    first, second = replacements(bad, weights, exposure.detector)
+    corrections = [
+        Irs2Correction(
+            raw, exposure, integration, bias, each.mean, first, second, weights
+        ).with_replaced_means()
+        for integration, each in enumerate(levels)
+    ]
+    return corrections, bad
