@@ -8,8 +8,10 @@ from numpy.typing import NDArray
 from nrsdark_xr.calibration import refpix
 from nrsdark_xr.calibration.exposure import check_supported
 from nrsdark_xr.calibration.group_scale import scale_groups
+from nrsdark_xr.calibration.irs2_bias import irs2_bias_groups
 from nrsdark_xr.calibration.parameters import CalibrationParameters
 from nrsdark_xr.calibration.protocols import RawSamples
+from nrsdark_xr.detector import is_irs2
 from nrsdark_xr.errors import NrsdarkError
 from nrsdark_xr.exposures import Exposure
 from nrsdark_xr.references import References
@@ -23,11 +25,14 @@ def bias_groups(
     integration: int,
     references: References,
     parameters: CalibrationParameters,
+    *,
+    threads: int = 1,
 ) -> NDArray[np.float32]:
     """Correct raw groups 1 and 2 by the reference pixels, and keep the level of group 1.
 
     No superbias is subtracted. The level that the correction takes from group 1, per amplifier and
     parity of the detector column, is added back to both groups, so that bias = 2 G1 - G2 keeps it.
+    IRS2 groups keep their reference samples (`nrsdark_xr.calibration.irs2_bias`).
 
     Parameters
     ----------
@@ -37,19 +42,21 @@ def bias_groups(
     integration : int
         From 0.
     references : References
-        The mask alone is used: which reference pixels are good.
+        The mask alone is used: which reference pixels are good; for IRS2 the weights as well.
     parameters : CalibrationParameters
+    threads : int, optional
+        Threads to use; only IRS2 exposures are looked at as a whole.
 
     Returns
     -------
-    ndarray of float32, shape (2, y, x)
+    ndarray of float32, shape (2, y_raw, x)
         DN.
 
     Raises
     ------
     NrsdarkError
-        If there are fewer than two groups, or the exposure was read in a way that is not calibrated
-        here.
+        If there are fewer than two groups, the exposure was read in a way that is not calibrated
+        here, or it is IRS2 and there are no weights.
     """
     check_supported(exposure)
     if exposure.n_groups < BIAS_GROUPS:
@@ -58,6 +65,11 @@ def bias_groups(
             file=exposure.url,
             remedy="leave it out of the inputs",
         )
+    if is_irs2(exposure.readpatt):
+        return irs2_bias_groups(
+            raw, exposure, integration, references, parameters,
+            n_groups=BIAS_GROUPS, threads=threads,
+        )  # fmt: skip
     pixels = refpix.find_reference_pixels(
         references.mask,
         detector=exposure.detector,

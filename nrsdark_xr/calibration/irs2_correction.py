@@ -89,12 +89,13 @@ class Irs2Correction:
     def _row(self, row: int) -> NDArray[np.float32]:
         """One bias-subtracted raw row of all groups (group, x)."""
         groups, rows = slice(0, self.exposure.n_groups), slice(int(row), int(row) + 1)
-        samples = scale_groups(
-            self.raw.read(self.integration, groups, rows)[:, 0],
-            n_frames=self.exposure.n_frames,
-            frame_divisor=self.exposure.frame_divisor,
+        return self.scaled(self.raw.read(self.integration, groups, rows)[:, 0]) - self.bias[row]
+
+    def scaled(self, raw: NDArray[np.uint16]) -> NDArray[np.float32]:
+        """Raw samples in DN."""
+        return scale_groups(
+            raw, n_frames=self.exposure.n_frames, frame_divisor=self.exposure.frame_divisor
         )
-        return samples - self.bias[row]
 
     def output_samples(
         self, group: int, output: int

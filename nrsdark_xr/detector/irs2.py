@@ -124,3 +124,43 @@ def from_reading_order(ordered: NDArray[Any], detector: str) -> NDArray[Any]:
     lines = lines.reshape(*lines.shape[:-2], IRS2_RAW_ROWS)
     turned = lines if detector == "NRS1" else lines[..., ::-1, ::-1]
     return np.ascontiguousarray(np.swapaxes(turned, -1, -2))
+
+
+def strip(image: NDArray[Any], detector: str) -> NDArray[Any]:
+    """Take the rows of pixels out of raw frames.
+
+    Parameters
+    ----------
+    image : ndarray, shape (..., 3200, x)
+        Of any other number of rows, it has nothing to be stripped of.
+    detector : str
+
+    Returns
+    -------
+    ndarray, shape (..., 2048, x)
+        A copy; or `image` itself if it has other rows than a raw frame.
+    """
+    return image if image.shape[-2] != IRS2_RAW_ROWS else image[..., science_rows(detector), :]
+
+
+def put_back(image: NDArray[Any], frame: NDArray[Any], detector: str) -> NDArray[Any]:
+    """Put rows of pixels into a raw frame; the inverse of `strip`.
+
+    Parameters
+    ----------
+    image : ndarray, shape (..., y, x)
+    frame : ndarray, shape (..., 3200, x), or shape of `image`
+        Where the reference samples come from.
+    detector : str
+
+    Returns
+    -------
+    ndarray, shape of `frame`
+        A copy of `frame` with the pixels of `image`; or `image` itself if `frame` has no reference
+        samples.
+    """
+    if frame.shape[-2] != IRS2_RAW_ROWS:
+        return image
+    filled = frame.copy()
+    filled[..., science_rows(detector), :] = image
+    return filled

@@ -5,20 +5,32 @@ from __future__ import annotations
 from functools import partial
 from typing import Final
 
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
 from nrsdark_xr.calibration.bias import BIAS_GROUPS, bias_groups
 from nrsdark_xr.calibration.parameters import CalibrationParameters
+from nrsdark_xr.detector import irs2, is_irs2, reference_pixels
 from nrsdark_xr.exposures import Exposure, RawReader
 from nrsdark_xr.products import make_bias, write_superbias
 from nrsdark_xr.references import References, load_references
 from nrsdark_xr.steps.fingerprints import Fingerprint, digest, exposure_record
 from nrsdark_xr.steps.provenance import header_digest, make_provenance
 from nrsdark_xr.steps.session import Session
-from nrsdark_xr.steps.tasks import CountingReader, gather, run_first, run_per_exposure, task_key
+from nrsdark_xr.steps.tasks import (
+    CountingReader,
+    free_threads,
+    gather,
+    run_first,
+    run_per_exposure,
+    task_key,
+)
 from nrsdark_xr.storage import StorageParameters
 from nrsdark_xr.store import RampStore, open_bias_groups
 
 STEP: Final = "bias"
-REFERENCES = ("mask", "sirskernel")
+REFERENCES = ("mask", "sirskernel", "refpix")
 """Reference files that the reference-pixel correction of groups 1 and 2 depends on."""
 
 
@@ -52,13 +64,15 @@ def run(session: Session) -> None:
     with session.progress.stage(
         "superbias", total_bytes=groups["bias_groups"].nbytes, total_items=1, item="product"
     ) as stage:
-        bias = gather(session, make_bias(groups, parameters=config.bias))
+        bias = gather(
+            session, make_bias(groups, science=_science_pixels(session), parameters=config.bias)
+        )
         with product.writing() as path:
             write_superbias(
                 path,
                 bias=bias["bias"].values,
                 err=bias["bias_err"].values,
-                dq=bias["bias_dq"].values,
+                dq=_without_samples(bias["bias_dq"].values, session),
                 provenance=make_provenance(session, "superbias"),
             )
         stage.advance(groups["bias_groups"].nbytes, items=1)
@@ -98,8 +112,32 @@ def _fill_store(session: Session) -> None:
             fingerprint,
             key=task_key(STEP, exposure, fingerprint),
         ),
-        n_bytes=lambda exposure: exposure.n_integrations * BIAS_GROUPS * exposure.group_bytes,
+        n_bytes=_bytes_read,
     )
+
+
+def _bytes_read(exposure: Exposure) -> int:
+    """Bytes that a task reads: IRS2 exposures are looked at as a whole."""
+    groups = exposure.n_integrations * BIAS_GROUPS * exposure.group_bytes
+    return groups + exposure.data_bytes if is_irs2(exposure.readpatt) else groups
+
+
+def _science_pixels(session: Session) -> xr.DataArray | None:
+    """Pixels that statistics of an IRS2 bias run over; else None: coordinates tell."""
+    first = session.exposures[0]
+    if not is_irs2(first.readpatt):
+        return None
+    border = reference_pixels(
+        xstart=first.xstart, ystart=first.ystart, xsize=first.xsize, ysize=first.ysize
+    )
+    nowhere = np.zeros(first.raw_shape[2:], bool)
+    return xr.DataArray(irs2.put_back(~border, nowhere, first.detector), dims=("y_raw", "x"))
+
+
+def _without_samples(dq: NDArray[np.uint32], session: Session) -> NDArray[np.uint32]:
+    """Keep flags to pixels: those of reference samples of IRS2 would say nothing."""
+    first = session.exposures[0]
+    return irs2.put_back(irs2.strip(dq, first.detector), np.zeros_like(dq), first.detector)
 
 
 def _bias_task(
@@ -113,6 +151,8 @@ def _bias_task(
     with RawReader(exposure, storage) as reader:
         raw = CountingReader(reader, exposure.name)
         for integration, name in enumerate(exposure.row_names()):
-            groups = bias_groups(raw, exposure, integration, references, parameters)
+            groups = bias_groups(
+                raw, exposure, integration, references, parameters, threads=free_threads()
+            )
             store.write_bias_groups(name, groups)
             store.mark_done(STEP, name, exposure_record(exposure), fingerprint=fingerprint)

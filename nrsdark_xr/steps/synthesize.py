@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import xarray as xr
 
-from nrsdark_xr.detector import reference_pixels
+from nrsdark_xr.detector import irs2, reference_pixels
 from nrsdark_xr.products import (
     fill_readnoise,
     mean_rate,
@@ -63,9 +63,9 @@ def _make_dark_and_mask(session: Session) -> None:
     products = xr.merge(
         [average.drop_vars(list(flags)), flags, rates], compat="equals", join="exact"
     ).assign_coords(time=("group", ramps["time"].values))
-    mask = load_references(
-        config.references, session.exposures[0], storage_options=config.storage
-    ).mask
+    first = session.exposures[0]
+    raw_mask = load_references(config.references, first, storage_options=config.storage).mask
+    mask = irs2.strip(raw_mask, first.detector)
     dark = synthesize_dark(products, mask=mask, parameters=config.synthesize)
 
     frames = dark[list(FRAMES)].compute(scheduler="threads")
@@ -83,7 +83,8 @@ def _make_dark_and_mask(session: Session) -> None:
                 provenance=make_provenance(session, "dark"),
             )
         with mask_file.writing() as path:
-            write_mask(path, frames["mask"].values, provenance=make_provenance(session, "mask"))
+            new_mask = irs2.put_back(frames["mask"].values, raw_mask, first.detector)
+            write_mask(path, new_mask, provenance=make_provenance(session, "mask"))
     session.record("dark and mask", fingerprint, [dark_file, mask_file])
 
 

@@ -62,3 +62,17 @@ def test_reading_order_is_that_of_jwst_and_turns_back(detector):
     for output, band in enumerate(irs2.output_rows(detector)):
         read = irs2.in_reading_order(rows, detector)[output]
         np.testing.assert_array_equal(np.sort(read[0]), np.arange(irs2.IRS2_RAW_ROWS)[band])
+
+
+@pytest.mark.parametrize("detector", DETECTORS)
+def test_pixels_are_stripped_and_put_back(detector):
+    rng = np.random.default_rng(8)
+    frame = rng.integers(0, 99, (2, irs2.IRS2_RAW_ROWS, 3))
+    pixels = rng.integers(100, 199, (2, DETECTOR_SIZE, 3))
+    filled = irs2.put_back(pixels, frame, detector)
+    np.testing.assert_array_equal(irs2.strip(filled, detector), pixels)
+    reference = np.setdiff1d(np.arange(irs2.IRS2_RAW_ROWS), irs2.science_rows(detector))
+    np.testing.assert_array_equal(filled[:, reference], frame[:, reference])
+    assert frame.max() < 99 + 1  # untouched
+    assert irs2.strip(pixels, detector) is pixels
+    assert irs2.put_back(pixels, pixels, detector) is pixels
