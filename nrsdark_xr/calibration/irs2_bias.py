@@ -1,4 +1,4 @@
-"""Groups 1 and 2 of IRS2 exposures as the superbias is made of them, reference samples preserved."""
+"""Groups 1 and 2 of IRS2 exposures as the superbias is made of them, with reference samples."""
 
 from __future__ import annotations
 

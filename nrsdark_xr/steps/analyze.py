@@ -25,7 +25,7 @@ from nrsdark_xr.analysis import (
     write_summary,
 )
 from nrsdark_xr.config import RunConfig
-from nrsdark_xr.detector import reference_pixels
+from nrsdark_xr.detector import irs2, reference_pixels
 from nrsdark_xr.exposures import Selected
 from nrsdark_xr.references import ReferencePaths, load_references
 from nrsdark_xr.steps.average import open_average
@@ -78,14 +78,18 @@ class _Maps:
 
 
 def _read_maps(session: Session) -> _Maps:
-    """Read the products back: the report shows what was written."""
+    """Read the products back, of IRS2 their pixels: the report shows what was written."""
     from astropy.io import fits
+
+    detector = session.exposures[0].detector
 
     def planes(url: str, *names: str) -> list[NDArray[Any]]:
         place = Location.of(url, session.config.storage)
         with place.open() as file, fits.open(file, memmap=False) as hdus:
+            images = (hdus[name].data for name in names)
             return [
-                hdus[name].data.astype(hdus[name].data.dtype.newbyteorder("=")) for name in names
+                irs2.strip(image.astype(image.dtype.newbyteorder("=")), detector)
+                for image in images
             ]
 
     config = session.config
@@ -184,13 +188,13 @@ def _previous_superbias(session: Session) -> dict[str, str] | None:
 def _baseline(session: Session) -> Baseline:
     """Load what the run started from, cut to its pixels."""
     paths = _started_from(session.config)
-    references = load_references(
-        paths, session.exposures[0], storage_options=session.config.storage
-    )
+    first = session.exposures[0]
+    references = load_references(paths, first, storage_options=session.config.storage)
+    superbias = references.superbias
     return Baseline(
-        superbias=references.superbias,
+        superbias=None if superbias is None else irs2.strip(superbias, first.detector),
         superbias_file="" if paths.superbias is None else Path(paths.superbias).name,
-        mask=references.mask,
+        mask=irs2.strip(references.mask, first.detector),
         mask_file=Path(paths.mask).name,
         readnoise=references.readnoise,
         readnoise_file=Path(paths.readnoise).name,
