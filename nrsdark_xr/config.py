@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 import yaml
-from pydantic import Field, PrivateAttr, ValidationError
+from pydantic import Field, PrivateAttr, ValidationError, field_validator
 
 from nrsdark_xr.analysis.gates import GateParameters
 from nrsdark_xr.calibration.parameters import CalibrationParameters
 from nrsdark_xr.errors import NrsdarkError
+from nrsdark_xr.exposures.periods import Period
 from nrsdark_xr.exposures.selection import SelectionParameters
 from nrsdark_xr.parameters import Parameters
 from nrsdark_xr.products.parameters import AverageParameters, BiasParameters, SynthesisParameters
@@ -53,6 +54,8 @@ class RunConfig(Parameters):
 
     selection: SelectionParameters = SelectionParameters()
     """Which of the inputs take part."""
+    periods: tuple[Period, ...] = ()
+    """Parts of the inputs to be averaged besides, and compared with all of them in the report."""
     bias: BiasParameters = BiasParameters()
     """Step `bias`."""
     prepare: CalibrationParameters = CalibrationParameters()
@@ -76,6 +79,14 @@ class RunConfig(Parameters):
     """USEAFTER; the middle of the pedigree unless given."""
 
     _source: str = PrivateAttr(default="")
+
+    @field_validator("periods")
+    @classmethod
+    def _names_differ(cls, periods: tuple[Period, ...]) -> tuple[Period, ...]:
+        names = [period.name for period in periods]
+        if len(set(names)) < len(names):
+            raise ValueError("two periods have one name")
+        return periods
 
     @property
     def source(self) -> str:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from nrsdark_xr.analysis.comparison_page import write_comparison
     from nrsdark_xr.analysis.examples import PIXEL_KINDS, ExamplePixel, example_pixels
     from nrsdark_xr.analysis.gates import Gate, GateParameters, evaluate_gates, is_deliverable
+    from nrsdark_xr.analysis.periods import PeriodRate, PeriodStatistics, compare_period
     from nrsdark_xr.analysis.report import write_report
     from nrsdark_xr.analysis.report_content import (
         Baseline,
@@ -42,9 +43,12 @@ _HOMES = {
     "Gate": "gates",
     "GateParameters": "gates",
     "InputRow": "report_content",
+    "PeriodRate": "periods",
+    "PeriodStatistics": "periods",
     "ProductStatistics": "statistics",
     "ReportContent": "report_content",
     "StepRecord": "report_content",
+    "compare_period": "periods",
     "compare_references": "compare",
     "evaluate_gates": "gates",
     "example_pixels": "examples",
@@ -69,9 +73,12 @@ __all__ = [
     "Gate",
     "GateParameters",
     "InputRow",
+    "PeriodRate",
+    "PeriodStatistics",
     "ProductStatistics",
     "ReportContent",
     "StepRecord",
+    "compare_period",
     "compare_references",
     "evaluate_gates",
     "example_pixels",

@@ -12,6 +12,7 @@ from nrsdark_xr.analysis import report_figures
 from nrsdark_xr.analysis.figures.style import number
 from nrsdark_xr.analysis.gates import is_deliverable
 from nrsdark_xr.analysis.html import count, render
+from nrsdark_xr.analysis.period_figures import period_figures
 from nrsdark_xr.analysis.report_content import ReportContent
 from nrsdark_xr.analysis.summary import write_whole
 from nrsdark_xr.detector import DQ
@@ -41,6 +42,7 @@ def write_report(path: str | os.PathLike[str], content: ReportContent) -> None:
         ramps=report_figures.ramps(content),
         absent=content.absent_kinds,
         changes=report_figures.changes(content),
+        periods=period_figures(content),
         change_notes=_change_notes(content),
         parameters=yaml.safe_dump(dict(content.parameters), sort_keys=False, allow_unicode=True),
     )

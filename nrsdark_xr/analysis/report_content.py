@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nrsdark_xr.analysis.gates import Gate
+from nrsdark_xr.analysis.periods import PeriodRate
 from nrsdark_xr.analysis.statistics import ProductStatistics
 
 
@@ -142,6 +143,8 @@ class ReportContent:
     examples : tuple of ExampleRamp
     absent_kinds : tuple of str
         Kinds of pixel of which there is none.
+    periods : tuple of PeriodRate
+        Parts of the inputs, against all of them.
     baseline : Baseline
     references, products : tuple of FileRecord
     parameters : mapping
@@ -173,6 +176,7 @@ class ReportContent:
     time: NDArray[Any]
     examples: tuple[ExampleRamp, ...]
     absent_kinds: tuple[str, ...] = ()
+    periods: tuple[PeriodRate, ...] = ()
     baseline: Baseline = field(default_factory=Baseline)
     references: tuple[FileRecord, ...] = ()
     products: tuple[FileRecord, ...] = ()

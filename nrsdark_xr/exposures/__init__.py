@@ -10,6 +10,7 @@ from nrsdark_xr.exposures.catalog import (
 from nrsdark_xr.exposures.exposure import Exposure
 from nrsdark_xr.exposures.header import read_exposure
 from nrsdark_xr.exposures.names import root_name
+from nrsdark_xr.exposures.periods import Period
 from nrsdark_xr.exposures.raw import RawReader
 from nrsdark_xr.exposures.selection import Selected, SelectionParameters, select
 from nrsdark_xr.exposures.telemetry import AsicTemperature, read_telemetry
@@ -17,6 +18,7 @@ from nrsdark_xr.exposures.telemetry import AsicTemperature, read_telemetry
 __all__ = [
     "AsicTemperature",
     "Exposure",
+    "Period",
     "RawReader",
     "Rejected",
     "Selected",

@@ -118,7 +118,7 @@ def _astropy_bounds(
 
 @kernel
 def _deviations(ordered: Any, first: int, last: int, center: float) -> tuple[float, float]:
-    """Sums of deviations from `center`, and of their squares, of ``ordered[first:last]``.
+    """Sum deviations from `center`, and their squares, over ``ordered[first:last]``.
 
     In four sums each, of which a processor adds several at once.
     """

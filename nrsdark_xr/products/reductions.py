@@ -166,7 +166,7 @@ def average_ramp(
         period_average=described(made["period_average"], "average ramp of the period", "DN"),
         period_std=described(made["period_std"], "its standard deviation over exposures", "DN"),
         period_count=described(made["period_count"], "exposures that survived the clipping", "1"),
-    ).assign_coords(period=list(subsets))
+    ).assign_coords(period=np.array(list(subsets), object))
 
 
 def mean_rate(
@@ -230,7 +230,7 @@ def mean_rate(
         period_rate_count=described(
             made["period_rate_count"], "exposures that survived the clipping", "1"
         ),
-    ).assign_coords(period=list(subsets))
+    ).assign_coords(period=np.array(list(subsets), object))
 
 
 def common_flags(ds: xr.Dataset) -> xr.Dataset:

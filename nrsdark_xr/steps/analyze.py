@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ from nrsdark_xr.exposures import Selected
 from nrsdark_xr.references import ReferencePaths, load_references
 from nrsdark_xr.steps.average import open_average
 from nrsdark_xr.steps.fingerprints import digest
+from nrsdark_xr.steps.periods import compare_periods, periods_fingerprint
 from nrsdark_xr.steps.provenance import parameters, versions
 from nrsdark_xr.steps.session import Session
 from nrsdark_xr.store import open_ramps
@@ -50,6 +51,7 @@ def run(session: Session) -> None:
         "selection": digest([[s.exposure.name, s.accepted, s.reason] for s in session.selected]),
         "left out": digest([entry.url for entry in session.rejected] + sorted(session.failures)),
         "parameters": digest(config.analyze),
+        **periods_fingerprint(session),
     }
     if session.is_current("report", fingerprint, [report, summary]):
         return
@@ -119,9 +121,7 @@ def _gather(session: Session) -> ReportContent:
         n_inputs=len(session.selected) + len(session.rejected),
         n_good=len(session.exposures),
     )
-    ramps = open_ramps(
-        session.store.url, names=session.row_names, storage_options=config.storage
-    )
+    ramps = open_ramps(session.store.url, names=session.row_names, storage_options=config.storage)
     examples, absent = _examples(session, maps, border, ramps)
     dates = [entry.date_obs[:10] for entry in session.exposures]
     return ReportContent(
@@ -148,6 +148,9 @@ def _gather(session: Session) -> ReportContent:
         time=ramps["time"].values,
         examples=examples,
         absent_kinds=absent,
+        periods=compare_periods(
+            session, open_average(session), rate=maps.rate, reference_pixels=border
+        ),
         baseline=baseline,
         references=tuple(
             FileRecord(kind, entry["file"], entry["sha256"])
@@ -271,6 +274,9 @@ def _summary(content: ReportContent) -> dict[str, Any]:
         "subarray": content.subarray,
         "period": list(content.period),
         "inputs": [row.name for row in content.inputs if row.accepted],
+        "periods": {
+            period.statistics.name: asdict(period.statistics) for period in content.periods
+        },
         "products": {record.kind: record.file for record in content.products},
         "versions": dict(content.versions),
     }

@@ -11,9 +11,11 @@ from nrsdark_xr.products import (
     flag_bad_reference_pixels,
     flag_rc,
     flag_rtn,
+    mean_rate,
 )
 from nrsdark_xr.steps.compute import compute_to_zarr
 from nrsdark_xr.steps.fingerprints import digest
+from nrsdark_xr.steps.periods import members, periods_fingerprint
 from nrsdark_xr.steps.session import Session
 from nrsdark_xr.steps.tasks import gather
 from nrsdark_xr.store import open_ramps
@@ -36,16 +38,15 @@ def run(session: Session) -> None:
     fingerprint = {
         "inputs": session.rows_fingerprint("prepare"),
         "parameters": digest(config.average),
+        **periods_fingerprint(session),
     }
     if session.is_current(STEP, fingerprint, [product]):
         return
 
-    ramps = open_ramps(
-        session.store.url, names=session.row_names, storage_options=config.storage
-    )
+    ramps = open_ramps(session.store.url, names=session.row_names, storage_options=config.storage)
     with product.writing_group() as place:
         compute_to_zarr(
-            average_ramp(ramps, parameters=config.average),
+            average_ramp(ramps, periods=members(session, ramps), parameters=config.average),
             place,
             client=session.client,
             progress=session.progress,
@@ -68,17 +69,19 @@ def _open(place: Location) -> xr.Dataset:
 
 
 def _flag(session: Session, ramps: xr.Dataset, average: xr.Dataset) -> xr.Dataset:
-    """Find RC, RTN and bad reference pixels, and the flags that all inputs share."""
+    """Find RC, RTN, bad reference pixels, flags that all inputs share, and rates of periods."""
     parameters, first = session.config.average, session.exposures[0]
     border = reference_pixels(
         xstart=first.xstart, ystart=first.ystart, xsize=first.xsize, ysize=first.ysize
     )
-    finders = (
+    finders = [
         lambda: flag_rc(ramps, parameters=parameters.rc),
         lambda: flag_rtn(ramps, parameters=parameters.rtn),
         lambda: flag_bad_reference_pixels(average, border, parameters=parameters.bad_reference),
         lambda: common_flags(ramps),
-    )
+    ]
+    if session.config.periods:
+        finders.append(lambda: _period_rates(session, ramps))
     n_bytes = ramps["pixeldq"].nbytes
     found = []
     with session.progress.stage(
@@ -88,3 +91,8 @@ def _flag(session: Session, ramps: xr.Dataset, average: xr.Dataset) -> xr.Datase
             found.append(gather(session, find()))
             stage.advance(n_bytes, items=1)
     return xr.merge(found, compat="equals", join="exact")
+
+
+def _period_rates(session: Session, ramps: xr.Dataset) -> xr.Dataset:
+    rates = mean_rate(ramps, periods=members(session, ramps), parameters=session.config.synthesize)
+    return rates.drop_vars([name for name in rates.data_vars if "period" not in rates[name].dims])

@@ -36,7 +36,8 @@ def compute_to_zarr(
     Parameters
     ----------
     dataset : xarray.Dataset
-        All variables have the same dimensions and Dask chunks.
+        All variables have the same dimensions and Dask chunks; only after the first may some have
+        dimensions before these, uncut.
     place : Location
         Of the Zarr group, which is made anew.
     client : distributed.Client
@@ -53,7 +54,10 @@ def compute_to_zarr(
     names = list(dataset.data_vars)
     chunks = dataset[names[0]].data.chunksize
     encoding = {
-        name: {"chunks": chunks, "compressors": (compressor(dataset[name].dtype),)}
+        name: {
+            "chunks": (*(1,) * (dataset[name].ndim - len(chunks)), *chunks),
+            "compressors": (compressor(dataset[name].dtype),),
+        }
         for name in names
     }
     dataset.to_zarr(
@@ -66,7 +70,7 @@ def compute_to_zarr(
     regions = _regions(fused[names[0]].data.chunks)
     write = dask.delayed(_write_block, pure=False)
     tasks = [
-        write(place, names, regions[index], *(block[index] for block in blocks))
+        write(place, names, regions[index], *(block[..., *index].item() for block in blocks))
         for index in np.ndindex(blocks[0].shape)
     ]
     share = n_bytes / len(tasks)
@@ -128,4 +132,4 @@ def _write_block(
     with writing(place.url):
         store = place.zarr_store()
         for name, value in zip(names, values, strict=True):
-            zarr.open_array(store, path=str(name), mode="r+", zarr_format=3)[region] = value
+            zarr.open_array(store, path=str(name), mode="r+", zarr_format=3)[..., *region] = value

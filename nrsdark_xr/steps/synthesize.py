@@ -18,6 +18,7 @@ from nrsdark_xr.references import load_references
 from nrsdark_xr.steps.average import open_average
 from nrsdark_xr.steps.compute import computing_here
 from nrsdark_xr.steps.fingerprints import digest
+from nrsdark_xr.steps.periods import without_periods
 from nrsdark_xr.steps.provenance import header_digest, make_provenance
 from nrsdark_xr.steps.session import Session
 from nrsdark_xr.steps.tasks import gather
@@ -46,7 +47,7 @@ def _make_dark_and_mask(session: Session) -> None:
     config = session.config
     dark_file, mask_file = config.product("dark.fits"), config.product("mask.fits")
     fingerprint = {
-        "average": digest(session.state.fingerprint("average")),
+        "average": digest(without_periods(session.state.fingerprint("average"))),
         "references.mask": session.reference_checksums["mask"]["sha256"],
         "parameters": digest(config.synthesize),
         "header": header_digest(config),
@@ -58,7 +59,7 @@ def _make_dark_and_mask(session: Session) -> None:
         session.store.url, names=session.row_names, storage_options=session.config.storage
     )
     rates = gather(session, mean_rate(ramps, parameters=config.synthesize))
-    average = open_average(session)
+    average = open_average(session).drop_dims("period", errors="ignore")
     flags = average[[name for name in average if "group" not in average[name].dims]].load()
     products = xr.merge(
         [average.drop_vars(list(flags)), flags, rates], compat="equals", join="exact"
