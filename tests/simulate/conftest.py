@@ -23,3 +23,12 @@ def slit_set(
     """Two NRS2 exposures of a slit, 64 x 2048 pixels with reference columns on both sides."""
     directory: Path = tmp_path_factory.mktemp("slit")
     return simulate(directory, slit_parameters)
+
+
+@pytest.fixture(scope="session")
+def irs2_set(tmp_path_factory: pytest.TempPathFactory) -> SimulatedSet:
+    """One NRSIRS2RAPID exposure of NRS2."""
+    parameters = SimulationParameters(
+        detector="NRS2", readpatt="NRSIRS2RAPID", groups=3, exposures=1, seed=5
+    )
+    return simulate(tmp_path_factory.mktemp("irs2"), parameters)
