@@ -154,6 +154,10 @@ def run(
         bool,
         typer.Option("--check/--no-check", help="Refuse first what memory or disk would not hold."),
     ] = True,
+    report: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.html", help="Write Dask's performance report of the run."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Make the reference files of a run, going on where an earlier run stopped."""
@@ -161,7 +165,14 @@ def run(
     from nrsdark_xr.steps import run_steps
 
     config = RunConfig.load(run_file, overrides or ())
-    products = run_steps(config, cluster=cluster, workers=workers, until=until.value, check=check)
+    products = run_steps(
+        config,
+        cluster=cluster,
+        workers=workers,
+        until=until.value,
+        check=check,
+        report=report,
+    )
     if as_json:
         summary = config.product("summary.json")
         typer.echo((summary.read() or b"{}").decode())

@@ -31,6 +31,8 @@ PRODUCTS = (
     "superbias.fits", "dark.fits", "mask.fits", "readnoise.fits", "summary.json", "report.html"
 )  # fmt: skip
 """What a run makes, by the end of the name."""
+IRS2_PRODUCTS = ("refpix.fits", *PRODUCTS)
+"""What a run of IRS2 exposures makes without a refpix among the references."""
 
 
 def run_steps(
@@ -41,6 +43,7 @@ def run_steps(
     until: str = "analyze",
     check: bool = True,
     progress: Progress | None = None,
+    report: Path | None = None,
 ) -> list[Path | str]:
     """Run the steps up to and including `until`; what is up to date is left as it is.
 
@@ -57,6 +60,8 @@ def run_steps(
         Whether to refuse a run that this machine cannot hold, before anything is done.
     progress : Progress, optional
         Where progress is shown; stderr unless given.
+    report : Path, optional
+        Where Dask's performance report of the run goes (HTML).
 
     Returns
     -------
@@ -87,7 +92,8 @@ def run_steps(
             "versions": versions(),
         },
     )
-    with store.lock(), Cluster(cluster, workers=workers, progress=progress) as workforce:
+    workforce = Cluster(cluster, workers=workers, progress=progress, report=report)
+    with store.lock(), workforce:
         store.set_selection(
             {
                 name: (entry.accepted, entry.reason)
@@ -100,6 +106,8 @@ def run_steps(
             started, made_before = time.monotonic(), len(session.work)
             with peak_memory() as peak:
                 step(session)
+            if (who := workforce.description()) is not None:
+                store.note_run(who)
             note = "" if len(session.work) > made_before else "up to date"
             seconds = time.monotonic() - started
             session.costs[name] = StepRecord(name, seconds, peak.n_bytes, note)
@@ -125,5 +133,5 @@ def _make_output_folder(config: RunConfig) -> None:
 
 def _products(config: RunConfig) -> list[Path | str]:
     """List the products that are there, the report last."""
-    files = [config.product(suffix) for suffix in PRODUCTS]
+    files = [config.product(suffix) for suffix in IRS2_PRODUCTS]
     return [file.place for file in files if file.exists()]

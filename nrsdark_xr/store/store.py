@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -15,6 +16,7 @@ from nrsdark_xr.exposures.exposure import Exposure
 from nrsdark_xr.exposures.locations import StorageOptions, reading
 from nrsdark_xr.store import template
 from nrsdark_xr.store.buffer import RampBuffer, check_array
+from nrsdark_xr.store.chunks import write_chunks
 from nrsdark_xr.store.layout import n_chunks
 from nrsdark_xr.store.location import Location, open_arrays, open_group, writing
 from nrsdark_xr.store.lock import hold_lock
@@ -141,7 +143,9 @@ class RampStore:
 
     def ramp_buffer(self, row_name: str, *, quantum: float | None = None) -> RampBuffer:
         """Give the ramp of one row, to be written (rounded to `quantum`) and read by bands."""
-        return RampBuffer(self._arrays["ramp"], self._row(row_name), row_name, self.url, quantum)
+        return RampBuffer(
+            self._arrays["ramp"], self._row(row_name), row_name, self._location, quantum
+        )
 
     def write_maps(self, row_name: str, maps: CalibratedMaps) -> None:
         """Write all that `prepare` keeps of a row besides its ramp.
@@ -175,6 +179,28 @@ class RampStore:
         """
         self._write(VARIABLES["bias_groups"], row_name, bias_groups)
 
+    def write_cross_spectra(
+        self, row_name: str, sums: NDArray[np.float32], bad_rows: NDArray[np.bool_]
+    ) -> None:
+        """Write what an IRS2 exposure tells of the weights of its reference samples.
+
+        Parameters
+        ----------
+        row_name : str
+        sums : ndarray of float32, shape (4, 8, frequency)
+            In DN^2.
+        bad_rows : ndarray of bool, shape (y_raw,)
+
+        Raises
+        ------
+        ValueError
+            If an array has another shape or type.
+        NrsdarkError
+            If it cannot be written.
+        """
+        self._write(VARIABLES["cross_spectra"], row_name, sums)
+        self._write(VARIABLES["bad_reference_rows"], row_name, bad_rows.astype(np.uint8))
+
     def set_selection(self, selection: Mapping[str, tuple[bool, str]]) -> None:
         """Write the outcome of a selection: whether each row is accepted, and if not, why.
 
@@ -186,6 +212,19 @@ class RampStore:
             for place, key in enumerate(SELECTION):
                 values = {name: outcome[place] for name, outcome in chosen.items()}
                 template.replace_rows(self._arrays[key], self.names, values)
+
+    def note_run(self, run: Mapping[str, Any]) -> None:
+        """Add to the attribute ``runs`` (a JSON list) who worked on the store, and when.
+
+        Parameters
+        ----------
+        run : mapping
+            With ``started``; the entry of the same start, if there is one, is replaced.
+        """
+        earlier = json.loads(self._group.attrs.get("runs", "[]"))
+        runs = [entry for entry in earlier if entry["started"] != run["started"]]
+        with writing(self.url):
+            template.update_attributes(self._group, {"runs": [*runs, dict(run)]})
 
     def mark_done(
         self,
@@ -199,7 +238,7 @@ class RampStore:
 
         Parameters
         ----------
-        step : {"bias", "prepare"}
+        step : {"refpix", "bias", "prepare"}
         name : str
             Row name.
         record : mapping
@@ -248,7 +287,7 @@ class RampStore:
         check_array(variable.name, values, array.shape[1:], array.dtype)
         row = self._row(row_name)
         with writing(self.url):
-            array[row] = values
+            write_chunks(array, self._location, row, (0,) * values.ndim, values)
 
     def _row(self, name: str) -> int:
         try:

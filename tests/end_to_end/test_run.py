@@ -207,3 +207,18 @@ def test_another_author_means_new_headers_only(done):
     assert "prepare: up to date (5 files)" in said
     header = fits.getheader(done.folder / f"products/{NAME}_superbias.fits")
     assert header["AUTHOR"] == "somebody else"
+
+
+def test_a_run_leaves_a_performance_report_and_tells_who_worked(darks, nrsdark):
+    page = darks.folder / "dask.html"
+    options = ("--cluster", "threads", "--workers", "2", "--until", "prepare")
+    assert nrsdark("run", darks.run_file, *options, "--report", page).code == 0
+    assert "prepare" in page.read_text()
+    (run,) = json.loads(nx.open_ramps(darks.folder / "ramps.zarr").attrs["runs"])
+    assert (run["cluster"], run["workers"], run["threads"]) == ("threads", 1, 2)
+    assert run["versions"].keys() >= {"python", "nrsdark_xr", "dask", "numpy", "jwst"}
+    nrsdark("run", darks.run_file, *options)  # finds all done, so nobody works
+    nrsdark("run", darks.run_file, *options, "--set", "prepare.jump.rejection_threshold=5")
+    runs = json.loads(nx.open_ramps(darks.folder / "ramps.zarr").attrs["runs"])
+    assert len(runs) == 2
+    assert runs[0] == run
