@@ -17,6 +17,7 @@ from nrsdark_xr.references import reference_checksums
 from nrsdark_xr.steps.fingerprints import Fingerprint, digest, exposure_record
 from nrsdark_xr.steps.products_state import ProductsState
 from nrsdark_xr.store import RampStore, Step
+from nrsdark_xr.store.location import Location
 from nrsdark_xr.store.markers import Marker
 from nrsdark_xr.store.output import OutputFile
 
@@ -76,6 +77,11 @@ class Session:
         return [name for exposure in self.exposures for name in exposure.row_names()]
 
     @property
+    def store_location(self) -> Location:
+        """Where the store lies."""
+        return Location.of(self.config.store, self.config.storage)
+
+    @property
     def state(self) -> ProductsState:
         """Which products are complete."""
         return ProductsState(self.config.product("state.json"))
@@ -100,7 +106,7 @@ class Session:
 
         Parameters
         ----------
-        step : {"bias", "prepare"}
+        step : {"refpix", "bias", "prepare"}
         fingerprint : dict
             What the rows of all exposures depend on, besides the exposure itself.
         """

@@ -1,16 +1,21 @@
-"""What of a run is done, read from the store and the products; changes nothing."""
+"""What of a run is done, under way or failed, from the store and the products; changes nothing."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import asdict, dataclass, field
+from typing import Any, get_args
 
 from nrsdark_xr.config import RunConfig
-from nrsdark_xr.exposures import find_exposures, read_exposures, select
+from nrsdark_xr.exposures import Selected, find_exposures, read_exposures, select
 from nrsdark_xr.steps.products_state import ProductsState
 from nrsdark_xr.steps.run import PRODUCTS
-from nrsdark_xr.store import RampStore
+from nrsdark_xr.store import RampStore, Step
+from nrsdark_xr.store.failures import Failure, read_failures
 from nrsdark_xr.store.location import Location
+from nrsdark_xr.store.lock import find_holder
+from nrsdark_xr.store.schema import step_variables
+
+STEPS: tuple[Step, ...] = get_args(Step)
 
 
 @dataclass(frozen=True)
@@ -26,6 +31,10 @@ class FileStatus:
         Why it takes no part; else empty.
     done : tuple of str
         Steps that have finished it.
+    begun : tuple of str
+        Steps of which there are chunks, but not a finished row.
+    failed : dict of str
+        By step, why it failed when it was last tried.
     """
 
     name: str
@@ -33,6 +42,16 @@ class FileStatus:
     accepted: bool
     reason: str
     done: tuple[str, ...]
+    begun: tuple[str, ...] = ()
+    failed: dict[str, str] = field(default_factory=dict)
+
+    def remark(self, *, running: bool) -> str:
+        """Tell what people want to know besides what is done."""
+        verb = "running" if running else "cut off"
+        parts = [self.reason] if self.reason else []
+        parts += [f"{step} {verb}" for step in self.begun if step not in self.failed]
+        parts += [f"{step} failed: {reason}" for step, reason in self.failed.items()]
+        return "; ".join(parts)
 
 
 @dataclass(frozen=True)
@@ -47,12 +66,15 @@ class RunStatus:
         Inputs that cannot be read, and why.
     products : dict of bool
         Whether each product is there and complete.
+    running : str
+        Which run is at work on the store now; empty if none is.
     """
 
     name: str
     files: tuple[FileStatus, ...]
     rejected: dict[str, str]
     products: dict[str, bool]
+    running: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         """Give it as JSON can hold it."""
@@ -61,10 +83,25 @@ class RunStatus:
     def rows(self) -> list[tuple[str, ...]]:
         """Rows of a table for people: file, date, done steps, remark."""
         rows: list[tuple[str, ...]] = [
-            (entry.name, entry.date_obs[:10], ", ".join(entry.done) or "nothing yet", entry.reason)
+            (
+                entry.name,
+                entry.date_obs[:10],
+                ", ".join(entry.done) or "nothing yet",
+                entry.remark(running=bool(self.running)),
+            )
             for entry in self.files
         ]
         return rows + [(url, "", "cannot be read", reason) for url, reason in self.rejected.items()]
+
+    def counts(self) -> str:
+        """Sum it up in one line."""
+        wanted = [entry for entry in self.files if entry.accepted]
+        done = sum("prepare" in entry.done for entry in wanted)
+        failed = sum(bool(entry.failed) for entry in wanted)
+        parts = [f"{done} of {len(wanted)} prepared"]
+        parts += [f"{failed} failed"] if failed else []
+        parts += [f"at work: {self.running}"] if self.running else []
+        return ", ".join(parts)
 
 
 def read_status(config: RunConfig) -> RunStatus:
@@ -80,32 +117,61 @@ def read_status(config: RunConfig) -> RunStatus:
     selected = (
         select(exposures, config.selection, storage_options=config.storage) if exposures else []
     )
-    done = _finished_rows(config)
-    files = tuple(
+    location = Location.of(config.store, config.storage)
+    store = RampStore(config.store, config.storage) if location.exists() else None
+    state = ProductsState(config.product("state.json"))
+    return RunStatus(
+        name=config.name,
+        files=_files(selected, store, location),
+        rejected={entry.url: entry.reason for entry in rejected},
+        products={
+            config.product(name).name: state.holds(config.product(name)) for name in PRODUCTS
+        },
+        running=_running(location),
+    )
+
+
+def _files(
+    selected: list[Selected], store: RampStore | None, location: Location
+) -> tuple[FileStatus, ...]:
+    done = {step: set(store.markers(step)) if store else set() for step in STEPS}
+    failed: dict[Step, dict[str, Failure]] = {
+        step: read_failures(location, step) if store else {} for step in STEPS
+    }
+    rows = {name: row for row, name in enumerate(store.names)} if store else {}
+    return tuple(
         FileStatus(
             name=name,
             date_obs=entry.exposure.date_obs,
             accepted=entry.accepted,
             reason=entry.reason,
-            done=tuple(step for step, rows in done.items() if name in rows),
+            done=tuple(step for step in STEPS if name in done[step]),
+            begun=tuple(
+                step
+                for step in STEPS
+                if name in rows and name not in done[step] and _begun(location, step, rows[name])
+            ),
+            failed={
+                step: failed[step][name].reason
+                for step in STEPS
+                if name in failed[step] and name not in done[step]
+            },
         )
         for entry in selected
         for name in entry.exposure.row_names()
     )
-    state = ProductsState(config.product("state.json"))
-    return RunStatus(
-        name=config.name,
-        files=files,
-        rejected={entry.url: entry.reason for entry in rejected},
-        products={
-            config.product(name).name: state.holds(config.product(name)) for name in PRODUCTS
-        },
+
+
+def _begun(location: Location, step: Step, row: int) -> bool:
+    """Whether a chunk of the first variable that a step writes is there."""
+    return location.count_chunks(step_variables(step)[0].name, row) > 0
+
+
+def _running(location: Location) -> str:
+    holder = find_holder(location)
+    if holder is None:
+        return ""
+    return (
+        f"process {holder.get('pid', '?')} on {holder.get('host', '?')} "
+        f"since {holder.get('since', '?')}"
     )
-
-
-def _finished_rows(config: RunConfig) -> dict[str, set[str]]:
-    """Rows that each step has finished; none where there is no store yet."""
-    if not Location.of(config.store, config.storage).exists():
-        return {}
-    store = RampStore(config.store, config.storage)
-    return {step: set(store.markers(step)) for step in ("bias", "prepare")}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from threading import Lock
@@ -17,9 +18,12 @@ from nrsdark_xr.steps.fingerprints import Fingerprint, digest, exposure_record
 from nrsdark_xr.steps.futures import as_finished, died, result_of
 from nrsdark_xr.steps.session import Session
 from nrsdark_xr.store import Step
+from nrsdark_xr.store.failures import delete_failures, write_failures
 
 if TYPE_CHECKING:
     from distributed import Future
+
+logger = logging.getLogger(__name__)
 
 PROGRESS_TOPIC = "nrsdark-progress"
 
@@ -135,7 +139,7 @@ def run_per_exposure(
     ----------
     session : Session
         Its `failures` grow by the exposures that are left out (``on_error: skip``).
-    step : {"bias", "prepare"}
+    step : {"refpix", "bias", "prepare"}
     exposures : sequence of Exposure
     submit : callable
         Submits the task of one exposure to the session's client.
@@ -148,7 +152,9 @@ def run_per_exposure(
         If a task fails and ``on_error`` is ``stop``; what other tasks finished stays.
     """
     client = session.client
-    session.store.forget(step, [name for exposure in exposures for name in exposure.row_names()])
+    names = [name for exposure in exposures for name in exposure.row_names()]
+    session.store.forget(step, names)
+    delete_failures(session.store_location, step, names)
     announced = {exposure.name: float(n_bytes(exposure)) for exposure in exposures}
     with session.progress.stage(
         step, total_bytes=sum(announced.values()), total_items=len(exposures)
@@ -164,20 +170,30 @@ def run_per_exposure(
                     stage.advance(items=1)
                     session.work.append(f"{step} {exposure.name}")
                 else:
-                    _leave_out(session, exposure, future.exception())
+                    _leave_out(session, step, exposure, future.exception())
         finally:
             client.cancel(list(futures))
             client.unsubscribe_topic(PROGRESS_TOPIC)
 
 
-def _leave_out(session: Session, exposure: Exposure, error: BaseException) -> None:
+def _leave_out(session: Session, step: Step, exposure: Exposure, error: BaseException) -> None:
     """Leave a bad input out if the user wants that; what is not about the input stops the run."""
     failure = _explain(error, exposure)
+    _note(session, step, exposure, failure)
     about_input = isinstance(failure, NrsdarkError) and failure.file == exposure.url
     if session.config.on_error == "stop" or not about_input:
         raise failure
     session.failures[exposure.name] = str(failure)
     session.progress.say(f"left out: {failure}")
+
+
+def _note(session: Session, step: Step, exposure: Exposure, failure: BaseException) -> None:
+    """Note a failure for `nrsdark status`."""
+    reason = str(failure) or type(failure).__name__
+    try:
+        write_failures(session.store_location, step, exposure.row_names(), reason)
+    except NrsdarkError as error:  # a full disk, say: then the failure itself is told all the same
+        logger.warning("the failure of %s could not be noted: %s", exposure.name, error)
 
 
 def _explain(error: BaseException, exposure: Exposure) -> BaseException:

@@ -11,7 +11,7 @@ from pathlib import Path
 from nrsdark_xr.errors import NrsdarkError
 from nrsdark_xr.store.location import Location, to_json, writing
 from nrsdark_xr.store.lock_record import Record, is_dead, is_own, own_record, parse, refusal
-from nrsdark_xr.store.remote_lock import hold_remote_lock
+from nrsdark_xr.store.remote_lock import find_remote_holder, hold_remote_lock
 
 
 def hold_lock(location: Location) -> AbstractContextManager[None]:
@@ -30,6 +30,14 @@ def hold_lock(location: Location) -> AbstractContextManager[None]:
     if location.local is None:
         return hold_remote_lock(location)
     return _hold_file(location, Path(location.lock_url))
+
+
+def find_holder(location: Location) -> Record | None:
+    """Tell which run holds the lock; None if there is none, or it is known to have ended."""
+    if location.local is None:
+        return find_remote_holder(location)
+    holder = _read(Path(location.lock_url))
+    return None if holder is None or is_dead(holder) else holder
 
 
 @contextmanager

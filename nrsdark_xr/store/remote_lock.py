@@ -64,6 +64,19 @@ def hold_remote_lock(location: Location) -> Iterator[None]:
         raise _taken_over(location)
 
 
+def find_remote_holder(location: Location) -> Record | None:
+    """Tell which run holds the lock; None if there is none, or it has given no sign of life."""
+    folder = Location(location.lock_url, location.storage_options)
+    names = folder.list_names("")
+    if not names:
+        return None
+    holder, renewed = _read(folder, names[-1]), _modified(folder, names[-1])
+    if holder is None or renewed is None or is_dead(holder):
+        return None
+    silent = (datetime.now(UTC) - renewed).total_seconds() > SILENCE
+    return None if silent else holder
+
+
 def _acquire(location: Location, folder: Location, own: Record) -> tuple[str, list[str]] | None:
     """Create the next number; None if this process holds the lock already.
 
