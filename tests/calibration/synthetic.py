@@ -199,11 +199,12 @@ def write_case(case: Case, directory: Path) -> dict[str, Path]:
         ),
         "gain": datamodels.GainModel(data=references.gain),
         "readnoise": datamodels.ReadnoiseModel(data=references.readnoise),
-        "superbias": datamodels.SuperBiasModel(
-            data=references.superbias, dq=references.superbias_dq
-        ),
         "uncal": datamodels.Level1bModel(data=case.raw),
     }
+    if references.superbias is not None:
+        models["superbias"] = datamodels.SuperBiasModel(
+            data=references.superbias, dq=references.superbias_dq
+        )
     paths = {}
     for name, model in models.items():
         label(model, exposure)

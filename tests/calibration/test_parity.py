@@ -6,14 +6,20 @@ What each step does is tested beside it; here they meet: flags of one change wha
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nrsdark_xr.calibration import CalibrationParameters
+from nrsdark_xr.calibration import CalibrationParameters, calibrate_exposure
 from nrsdark_xr.detector import DQ
-from tests.calibration.synthetic import Case, make_case
+from nrsdark_xr.exposures import RawReader, read_exposures
+from nrsdark_xr.references import ReferencePaths, clear_hot, load_references
+from nrsdark_xr.simulate import SimulationParameters, simulate
+from nrsdark_xr.steps.stock_engine import calibrate_with_jwst
+from tests.calibration.synthetic import ArrayBuffer, Case, make_case
 from tests.calibration.test_exposure import Calibrated, calibrate, calibrate_stock
 
 SHAPES = {"SUBS200A1": (24, 40), "SUB512": (20, 30), "SUB32": (32, 32)}
@@ -56,17 +62,16 @@ def hostile_case(
     inverse = None
     if n_frames > 1 and n_groups > 1 and rng.random() < 0.5:
         inverse = references.linearity * np.array([1, 1, -1, -1], np.float32)[:, None, None]
-    return Case(
-        case.exposure,
-        raw,
-        references.replace(
-            mask=mask,
-            readnoise=readnoise,
-            gain=gain,
-            saturation=thresholds,
-            inverse_linearity=inverse,
-        ),
+    references = references.replace(
+        mask=mask,
+        readnoise=readnoise,
+        gain=gain,
+        saturation=thresholds,
+        inverse_linearity=inverse,
     )
+    if rng.random() < 0.2:
+        references = references.replace(superbias=None, superbias_dq=None)
+    return Case(case.exposure, raw, references)
 
 
 def some_parameters(seed: int) -> CalibrationParameters:
@@ -133,6 +138,44 @@ def test_hostile_exposures_are_calibrated_as_jwst_does(
     assert_equivalent(
         calibrate(case, parameters, band_rows=band_rows), calibrate_stock(case, parameters)
     )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("detector", ["NRS1", "NRS2"])
+@pytest.mark.parametrize("n_frames", [1, 4])
+def test_full_frames_of_several_integrations_are_calibrated_as_jwst_does(
+    detector: str, n_frames: int
+) -> None:
+    case = make_case(detector, "FULL", n_groups=7, n_integrations=2, n_frames=n_frames, seed=3)
+    inverse = case.references.linearity * np.array([1, 1, -1, -1], np.float32)[:, None, None]
+    case = replace(case, references=case.references.replace(inverse_linearity=inverse))
+    assert_equivalent(calibrate(case), calibrate_stock(case))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("detector", ["NRS1", "NRS2"])
+@pytest.mark.parametrize("readpatt", ["NRSRAPID", "NRS"])
+def test_simulated_full_frames_are_calibrated_as_jwst_does(
+    detector: str, readpatt: str, tmp_path: Path
+) -> None:
+    """With cosmic rays, snowballs and all the populations of pixels that darks have."""
+    made = simulate(
+        tmp_path / "darks",
+        SimulationParameters(
+            detector=detector, readpatt=readpatt, subarray="FULL", exposures=1, groups=12, seed=8
+        ),
+    )
+    (exposure,), _ = read_exposures([str(path) for path in made.exposures])
+    paths = ReferencePaths(**{kind: str(path) for kind, path in made.references.items()})
+    references = load_references(paths, exposure)
+    references = references.replace(mask=clear_hot(references.mask))
+    buffer = ArrayBuffer(exposure.raw_shape[1:])
+    with RawReader(exposure) as reader:
+        ours = calibrate_exposure(
+            reader, exposure, references, CalibrationParameters(), [buffer], threads=2
+        )
+    stock = calibrate_with_jwst(exposure, paths, CalibrationParameters())
+    assert_equivalent([(buffer.ramp, ours[0])], stock)
 
 
 def test_a_single_averaged_group_takes_the_plain_polynomial() -> None:
