@@ -18,7 +18,12 @@ from nrsdark_xr.errors import NrsdarkError
 from nrsdark_xr.exposures.periods import Period
 from nrsdark_xr.exposures.selection import SelectionParameters
 from nrsdark_xr.parameters import Parameters
-from nrsdark_xr.products.parameters import AverageParameters, BiasParameters, SynthesisParameters
+from nrsdark_xr.products.parameters import (
+    AverageParameters,
+    BiasParameters,
+    RefpixWeightsParameters,
+    SynthesisParameters,
+)
 from nrsdark_xr.references.paths import ReferencePaths
 from nrsdark_xr.storage import StorageParameters
 from nrsdark_xr.store.location import Location
@@ -56,6 +61,8 @@ class RunConfig(Parameters):
     """Which of the inputs take part."""
     periods: tuple[Period, ...] = ()
     """Parts of the inputs to be averaged besides, and compared with all of them in the report."""
+    refpix: RefpixWeightsParameters = RefpixWeightsParameters()
+    """Weights of the IRS2 correction, made in step `bias` where no refpix is given."""
     bias: BiasParameters = BiasParameters()
     """Step `bias`."""
     prepare: CalibrationParameters = CalibrationParameters()

@@ -39,6 +39,8 @@ LINE_TICKS = VISITS * VISIT_TICKS + LINE_PAUSE_TICKS
 """Pixel times of one line."""
 FRAME_TICKS = DETECTOR_SIZE * LINE_TICKS
 """Pixel times of the lines of a frame, without the pause at its end."""
+FRAME_FREQUENCIES = FRAME_TICKS // 2 + 1
+"""Frequencies of a frame in time, from 0 to that of Nyquist; samples being real, they tell all."""
 FRAME_PAUSE_TICKS = 714
 """Pixel times between two frames."""
 

@@ -13,6 +13,7 @@ from nrsdark_xr.products.clip import (
 )
 from nrsdark_xr.products.dark import synthesize_dark
 from nrsdark_xr.products.flagging import flag_bad_reference_pixels, flag_rc, flag_rtn
+from nrsdark_xr.products.irs2_weights import bad_pair_table, solve_weights
 from nrsdark_xr.products.labelled import science_pixels
 from nrsdark_xr.products.mask import HotChanges, hot_changes, update_mask
 from nrsdark_xr.products.parameters import (
@@ -21,6 +22,7 @@ from nrsdark_xr.products.parameters import (
     BiasParameters,
     ClipParameters,
     RCParameters,
+    RefpixWeightsParameters,
     RTNParameters,
     SynthesisParameters,
 )
@@ -32,11 +34,13 @@ from nrsdark_xr.products.provenance import (
 )
 from nrsdark_xr.products.readnoise import fill_readnoise, mean_readnoise
 from nrsdark_xr.products.reductions import average_ramp, common_flags, make_bias, mean_rate
+from nrsdark_xr.products.refpix import sum_cross_spectra
 from nrsdark_xr.products.reference_files import (
     dq_definitions,
     write_dark,
     write_mask,
     write_readnoise,
+    write_refpix,
     write_superbias,
 )
 
@@ -52,8 +56,10 @@ __all__ = [
     "Provenance",
     "RCParameters",
     "RTNParameters",
+    "RefpixWeightsParameters",
     "SynthesisParameters",
     "average_ramp",
+    "bad_pair_table",
     "certify",
     "clipped_mean",
     "common_flags",
@@ -70,10 +76,13 @@ __all__ = [
     "mean_readnoise",
     "middle_of_period",
     "science_pixels",
+    "solve_weights",
+    "sum_cross_spectra",
     "synthesize_dark",
     "update_mask",
     "write_dark",
     "write_mask",
     "write_readnoise",
+    "write_refpix",
     "write_superbias",
 ]

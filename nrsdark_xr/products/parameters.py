@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pydantic import Field
+
+from nrsdark_xr.calibration.parameters import CrossSpectraParameters
 from nrsdark_xr.parameters import Parameters
 
 
@@ -30,6 +33,21 @@ class BiasParameters(Parameters):
     """Clipping over exposures, and over pixels for the statistics of the error."""
     unreliable_sigma: float = 5.0
     """UNRELIABLE_BIAS where the error is more than this many standard deviations above its mean."""
+
+
+class RefpixWeightsParameters(Parameters):
+    """How the weights of the IRS2 correction are made."""
+
+    measure: CrossSpectraParameters = CrossSpectraParameters()
+    """What is taken from each exposure."""
+    smoothing: int = Field(default=64, ge=0)
+    """Frequencies on each side that spectra are averaged over, of 0.069 Hz each ..."""
+    smoothing_share: float = Field(default=0.25, ge=0, lt=1)
+    """... but at most this share of the distance to the nearest multiple of the line frequency, at
+    which the spectrum of the reference samples, read in visits, repeats itself."""
+    bad_fraction: float = Field(default=0.5, ge=0, lt=1)
+    """Pairs of reference samples that stand out in more than this share of the exposures are named
+    in the table of bad ones."""
 
 
 class RCParameters(Parameters):

@@ -122,6 +122,53 @@ def write_readnoise(
         return _save(model, Path(path))
 
 
+def write_refpix(
+    path: str | os.PathLike[str],
+    alpha: NDArray[np.complex64],
+    beta: NDArray[np.complex64],
+    bad_pairs: NDArray[np.void],
+    *,
+    provenance: Provenance,
+) -> Path:
+    """Write a REFPIX reference file for IRS2 (`IRS2Model`).
+
+    Parameters
+    ----------
+    path : path
+    alpha, beta : ndarray of complex64, shape (4, 1458176)
+        Weights of the reference output and of the interleaved reference samples, by amplifier; real
+        and imaginary parts take turns in the columns ALPHA_0 to BETA_3. It is by these names that
+        jwst has read them since it took one for the other (jwst#3951).
+    bad_pairs : structured ndarray
+        From `nrsdark_xr.products.irs2_weights.bad_pair_table`.
+    provenance : Provenance
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    NrsdarkError
+        If the file cannot be written.
+    """
+    from stdatamodels.jwst.datamodels import IRS2Model
+
+    columns = {
+        f"{name}_{amplifier}": np.ascontiguousarray(row, np.complex64).view(np.float32)
+        for name, rows in {"alpha": alpha, "beta": beta}.items()
+        for amplifier, row in enumerate(rows)
+    }
+    table = np.empty(columns["alpha_0"].size, [(name, np.float32) for name in columns])
+    for name, column in columns.items():
+        table[name] = column
+    with IRS2Model(strict_validation=True) as model:
+        model.irs2_table = table
+        model.dq_table = bad_pairs
+        _set_header(model, "REFPIX", provenance)
+        return _save(model, Path(path))
+
+
 def write_dark(
     path: str | os.PathLike[str],
     dark: Any,
@@ -264,7 +311,8 @@ def _set_header(model: ReferenceFileModel, reftype: str, provenance: Provenance)
         "subarray.slowaxis": slow_axis,
     }
     for key, value in meta.items():
-        model[f"meta.{key}"] = value
+        if reftype != "REFPIX" or not key.startswith("subarray."):  # IRS2Model has none
+            model[f"meta.{key}"] = value
     for line in provenance.history():
         model.add_history_entry(line)
 

@@ -164,7 +164,7 @@ def _gather(session: Session) -> ReportContent:
 
 
 def _products(session: Session) -> tuple[FileRecord, ...]:
-    kinds = ("superbias", "dark", "mask", "readnoise")
+    kinds = ("refpix", "superbias", "dark", "mask", "readnoise")
     files = {kind: session.config.product(f"{kind}.fits") for kind in kinds}
     return tuple(
         FileRecord(kind, file.name, file.location.digest())

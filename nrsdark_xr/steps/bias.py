@@ -16,6 +16,7 @@ from nrsdark_xr.exposures import Exposure, RawReader
 from nrsdark_xr.products import make_bias, write_superbias
 from nrsdark_xr.references import References, load_references
 from nrsdark_xr.steps.fingerprints import Fingerprint, digest, exposure_record
+from nrsdark_xr.steps import refpix
 from nrsdark_xr.steps.provenance import header_digest, make_provenance
 from nrsdark_xr.steps.session import Session
 from nrsdark_xr.steps.tasks import (
@@ -35,7 +36,7 @@ REFERENCES = ("mask", "sirskernel", "refpix")
 
 
 def run(session: Session) -> None:
-    """Make ``NAME_superbias.fits``, or see that it is up to date.
+    """Make ``NAME_superbias.fits``, or see that it is up to date; for IRS2 its weights before.
 
     Raises
     ------
@@ -43,6 +44,7 @@ def run(session: Session) -> None:
         If fewer than `min_inputs` inputs are good, or an input fails and ``on_error`` is ``stop``.
     """
     config = session.config
+    refpix.run(session)
     if config.references.superbias is not None:
         session.progress.say(f"bias: not made, {config.references.superbias} is given")
         return
@@ -90,6 +92,7 @@ def _fill_store(session: Session) -> None:
             for kind in REFERENCES
             if kind in checksums
         },
+        **refpix.own_refpix(session),
     }
 
     pending = session.pending(STEP, fingerprint)
@@ -97,7 +100,8 @@ def _fill_store(session: Session) -> None:
         return
     client = session.client
     load = partial(load_references, storage_options=config.storage)
-    references = run_first(session, load, config.references, pending[0])
+    paths = refpix.with_own_refpix(session, config.references)
+    references = run_first(session, load, paths, pending[0])
     run_per_exposure(
         session,
         STEP,

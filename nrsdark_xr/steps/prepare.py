@@ -19,6 +19,7 @@ from nrsdark_xr.references import (
     clear_hot,
     load_references,
 )
+from nrsdark_xr.steps import refpix
 from nrsdark_xr.steps.fingerprints import Fingerprint, digest, exposure_record
 from nrsdark_xr.steps.session import Session
 from nrsdark_xr.steps.stock_engine import calibrate_with_jwst
@@ -58,6 +59,7 @@ def run(session: Session) -> None:
         "ramps": digest(config.ramps),
         "references.superbias": _own_superbias(session),
         **{f"references.{name}": entry["sha256"] for name, entry in checksums.items()},
+        **refpix.own_refpix(session),
     }
     pending = session.pending(STEP, fingerprint)
     if not pending:
@@ -81,8 +83,8 @@ def _own_superbias(session: Session) -> str:
 
 
 def references_in_use(session: Session) -> ReferencePaths:
-    """Return the references, with the superbias just made where none is given."""
-    paths = session.config.references
+    """Return the references, with superbias and refpix just made where none are given."""
+    paths = refpix.with_own_refpix(session, session.config.references)
     if paths.superbias is not None:
         return paths
     return paths.model_copy(update={"superbias": str(session.config.product("superbias.fits"))})

@@ -23,7 +23,7 @@ SOFTWARE = (
     "zarr",
 )
 """Packages whose versions are recorded."""
-PARAMETER_SECTIONS = ("engine", "bias", "prepare", "ramps", "average", "synthesize")
+PARAMETER_SECTIONS = ("engine", "refpix", "bias", "prepare", "ramps", "average", "synthesize")
 """Keys of RUN.yaml that are recorded."""
 
 

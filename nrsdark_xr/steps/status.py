@@ -6,9 +6,10 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, get_args
 
 from nrsdark_xr.config import RunConfig
+from nrsdark_xr.detector import is_irs2
 from nrsdark_xr.exposures import Selected, find_exposures, read_exposures, select
 from nrsdark_xr.steps.products_state import ProductsState
-from nrsdark_xr.steps.run import PRODUCTS
+from nrsdark_xr.steps.run import IRS2_PRODUCTS, PRODUCTS
 from nrsdark_xr.store import RampStore, Step
 from nrsdark_xr.store.failures import Failure, read_failures
 from nrsdark_xr.store.location import Location
@@ -120,12 +121,16 @@ def read_status(config: RunConfig) -> RunStatus:
     location = Location.of(config.store, config.storage)
     store = RampStore(config.store, config.storage) if location.exists() else None
     state = ProductsState(config.product("state.json"))
+    makes_refpix = config.references.refpix is None and any(
+        is_irs2(entry.exposure.readpatt) for entry in selected
+    )
     return RunStatus(
         name=config.name,
         files=_files(selected, store, location),
         rejected={entry.url: entry.reason for entry in rejected},
         products={
-            config.product(name).name: state.holds(config.product(name)) for name in PRODUCTS
+            config.product(name).name: state.holds(config.product(name))
+            for name in (IRS2_PRODUCTS if makes_refpix else PRODUCTS)
         },
         running=_running(location),
     )

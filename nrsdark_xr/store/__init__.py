@@ -17,7 +17,12 @@ from nrsdark_xr.store.schema import SCHEMA_VERSION, Configuration, Step
 from nrsdark_xr.store.store import RampStore
 
 if TYPE_CHECKING:
-    from nrsdark_xr.store.dataset import Chunks, open_bias_groups, open_ramps
+    from nrsdark_xr.store.dataset import (
+        Chunks,
+        open_bias_groups,
+        open_cross_spectra,
+        open_ramps,
+    )
 
 __all__ = [
     "BAND_ROWS",
@@ -31,6 +36,7 @@ __all__ = [
     "Step",
     "hold_lock",
     "open_bias_groups",
+    "open_cross_spectra",
     "open_ramps",
     "ramp_chunks",
     "round_to",
@@ -38,7 +44,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name not in ("Chunks", "open_bias_groups", "open_ramps"):
+    if name not in ("Chunks", "open_bias_groups", "open_cross_spectra", "open_ramps"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from nrsdark_xr.store import dataset
 

@@ -109,6 +109,21 @@ def open_bias_groups(
     return _open("bias", url, chunks=chunks, names=names, storage_options=storage_options)
 
 
+def open_cross_spectra(
+    url: str | os.PathLike[str],
+    *,
+    chunks: Chunks = "reductions",
+    names: Sequence[str] | None = None,
+    storage_options: StorageOptions | None = None,
+) -> xr.Dataset:
+    """Open what the IRS2 weights are made of, of all rows that the refpix step finished.
+
+    As `open_ramps`, for ``cross_spectra`` (file, amplifier, cross_spectrum, frequency) and
+    ``bad_reference_rows`` (file, y_raw); the rows need not be prepared yet.
+    """
+    return _open("refpix", url, chunks=chunks, names=names, storage_options=storage_options)
+
+
 def _open(
     step: Step,
     url: str | os.PathLike[str],
@@ -132,7 +147,7 @@ def _open(
     _warn_if_mixed(location, markers)
     rows = _by_date(stored, columns["date_obs"], markers)
     rows_of = {step: rows}
-    if step != "bias":
+    if step == "prepare":
         with_bias = read_markers(location, "bias")
         rows_of["bias"] = np.array([r if stored[r] in with_bias else _NOT_THERE for r in rows])
 

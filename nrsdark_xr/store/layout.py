@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from nrsdark_xr.exposures.exposure import Exposure
-from nrsdark_xr.store.schema import N_BIAS_GROUPS, Configuration, Variable
+from nrsdark_xr.store.schema import N_BIAS_GROUPS, N_CROSS_SPECTRA, Configuration, Variable
 
 BAND_ROWS = 128
 """Rows of a band: calibration writes and reads ramps by whole bands, and so does the store."""
@@ -23,6 +23,8 @@ GROUP_RANGE = (18, 32)
 """Chunks of groups are sought within these sizes."""
 SMALL_RAMP = 8_000_000
 """Bytes; an exposure whose ramp is smaller is cut by bands only."""
+FREQUENCY_CHUNK = 1 << 16
+"""Frequencies of a chunk of spectra: 2 MB with all sums of an amplifier."""
 ROW_CHUNK = 1024
 """Rows of the coordinates along ``file`` in one chunk: they are read whole."""
 
@@ -70,6 +72,9 @@ def reduction_chunks(configuration: Configuration) -> dict[str, int]:
         "x": c.xsize if small else min(TILE_COLUMNS, c.xsize),
         "bias_group": N_BIAS_GROUPS,
         "y_raw": min(BAND_ROWS, c.raw_rows),
+        "amplifier": 1,
+        "cross_spectrum": N_CROSS_SPECTRA,
+        "frequency": FREQUENCY_CHUNK,
     }
 
 

@@ -13,7 +13,7 @@ from typing import Any, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from nrsdark_xr.detector import DQ, GROUP_BITS
+from nrsdark_xr.detector import DQ, GROUP_BITS, irs2
 from nrsdark_xr.exposures.exposure import Exposure
 
 SCHEMA_VERSION = 2
@@ -22,7 +22,11 @@ TIME_UNITS = "milliseconds since 1970-01-01"
 N_BIAS_GROUPS = 2
 """Groups from which the bias is extrapolated (JWST-STScI-009226 §4.1.1)."""
 
-Step = Literal["bias", "prepare"]
+N_CROSS_SPECTRA = 8
+"""Sums of spectra of which the IRS2 weights are made: `CROSS_SPECTRA` of
+`nrsdark_xr.calibration.irs2_cross_spectra`, which would be slow to load here."""
+
+Step = Literal["refpix", "bias", "prepare"]
 """The steps that write rows, each with a marker of its own."""
 
 
@@ -40,7 +44,7 @@ class Variable:
         What a reader would see where nothing was written.
     attributes : mapping
         CF attributes.
-    step : {"bias", "prepare"}, optional
+    step : {"refpix", "bias", "prepare"}, optional
         The step that writes it; None for coordinates.
     """
 
@@ -146,6 +150,26 @@ VARIABLES = {
             float("nan"),
             {"long_name": "first groups with their own level, reference-corrected", "units": "DN"},
             "bias",
+        ),
+        Variable(
+            "cross_spectra",
+            ("file", "amplifier", "cross_spectrum", "frequency"),
+            "float32",
+            float("nan"),
+            {
+                "long_name": "sums over pairs of groups of products of the spectra of pixels (n), "
+                "reference samples (r) and reference output (o); IRS2 only",
+                "units": "DN2",
+            },
+            "refpix",
+        ),
+        Variable(
+            "bad_reference_rows",
+            ("file", "y_raw"),
+            "uint8",
+            0,
+            {"long_name": "reference samples that stand out; IRS2 only", "units": "1"},
+            "refpix",
         ),
     )
 }
@@ -292,6 +316,9 @@ class Configuration:
             "x": self.xsize,
             "bias_group": N_BIAS_GROUPS,
             "y_raw": self.raw_rows,
+            "amplifier": irs2.OUTPUTS - 1,
+            "cross_spectrum": N_CROSS_SPECTRA,
+            "frequency": irs2.FRAME_FREQUENCIES if self.raw_rows != self.ysize else 0,
         }
 
     def axes(self) -> dict[str, NDArray[Any]]:

@@ -63,7 +63,7 @@ def test_file_is_one_chunk_and_blocks_are_stored_chunks(three):
     assert ds.chunksizes["group"] == (20, 20, 20)
     assert ds.chunksizes["y"] == (128, 22)
     assert ds.chunksizes["x"] == (256, 44)
-    for name in VARIABLES:
+    for name in ds.data_vars:
         assert dask.is_dask_collection(ds[name].data)
     for name in ds.coords:
         assert not dask.is_dask_collection(ds[name].data)

@@ -31,9 +31,9 @@ def test_round_trip(tmp_path_factory, n_groups, ysize, xsize, seed):
     for band in bands(ysize):
         np.testing.assert_array_equal(buffer.read(band), rows["jw_a"]["ramp"][:, band])
     ds = open_ramps(url)
-    for name, variable in VARIABLES.items():
-        assert ds[name].dtype == variable.dtype
-        assert ds[name].dims == variable.dims
+    for name in rows["jw_a"]:
+        assert ds[name].dtype == VARIABLES[name].dtype
+        assert ds[name].dims == VARIABLES[name].dims
         np.testing.assert_array_equal(ds[name][0].compute(scheduler="sync"), rows["jw_a"][name])
 
 
@@ -102,7 +102,7 @@ def test_all_chunks_are_written_even_empty_ones(tmp_path):
     empty = {name: np.full_like(values, VARIABLES[name].fill) for name, values in row.items()}
     store = RampStore.open_or_create(tmp_path / "r.zarr", [exposure])
     write_row(store, "jw_a", empty)
-    for name in VARIABLES:
+    for name in row:
         array = zarr.open_array(tmp_path / "r.zarr" / name, mode="r")
         assert array.nchunks_initialized == array.nchunks
 
