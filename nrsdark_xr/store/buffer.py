@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nrsdark_xr.store.location import reading_data, writing
+from nrsdark_xr.store.chunks import write_chunks
+from nrsdark_xr.store.location import Location, reading_data, writing
 from nrsdark_xr.store.rounding import round_to
 
 
@@ -24,8 +25,8 @@ class RampBuffer:
         Place along ``file``.
     name : str
         Of the row.
-    url : str
-        Of the store, for messages.
+    location : Location
+        Of the store.
     quantum : float, optional
         Round what is written to whole multiples of this many DN; a power of two.
     """
@@ -33,7 +34,7 @@ class RampBuffer:
     array: Any
     row: int
     name: str
-    url: str
+    location: Location
     quantum: float | None = None
 
     @property
@@ -63,8 +64,8 @@ class RampBuffer:
         check_array("ramp", ramp, (n_groups, stop - start, xsize), self.array.dtype)
         if self.quantum is not None:
             ramp = round_to(ramp, self.quantum)
-        with writing(self.url):
-            self.array[self.row, :, start:stop, :] = ramp
+        with writing(self.location.url):
+            write_chunks(self.array, self.location, self.row, (0, start, 0), ramp)
 
     def read(self, rows: slice, columns: slice = slice(None)) -> NDArray[np.float32]:
         """Read a band that was written, or some columns of it.
@@ -88,7 +89,7 @@ class RampBuffer:
             If it was not written, or cannot be read.
         """
         start, stop = self._bounds(rows)
-        with reading_data(self.url, {self.row: self.name}):
+        with reading_data(self.location.url, {self.row: self.name}):
             return np.asarray(self.array[self.row, :, start:stop, columns])
 
     def _bounds(self, rows: slice) -> tuple[int, int]:

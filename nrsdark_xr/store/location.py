@@ -325,7 +325,7 @@ class Location:
         """Put `data` at `key` as a whole or not at all."""
         with writing(self.url):
             if self.local is not None:
-                _write_atomically(self.local / key, data)
+                write_atomically(self.local / key, data)
             else:
                 fs, root = self.files()
                 fs.pipe_file(f"{root}/{key}", data)
@@ -339,7 +339,8 @@ class Location:
                     fs.rm_file(f"{root}/{key}")
 
 
-def _write_atomically(path: Path, data: bytes) -> None:
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write a local file as a whole or not at all; make its folder."""
     with _temporary_file(path, data) as temporary:
         temporary.replace(path)
 

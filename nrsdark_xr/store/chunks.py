@@ -1,0 +1,73 @@
+"""Writing whole chunks of one row, on a local disk without the detour through zarr's event loop.
+
+The thread that calls encodes and writes one chunk after the other, so that a caller's threads share
+the work between them, and a chunk's buffer is used again for the next. The files are those that
+zarr would write, byte for byte (a test compares them).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import product
+from typing import Any
+
+import numpy as np
+from numcodecs import Blosc  # type: ignore[import-untyped]
+from numpy.typing import NDArray
+from zarr.codecs import BloscCodec, BytesCodec
+from zarr.codecs.blosc import BloscShuffle
+
+from nrsdark_xr.store.location import Location, write_atomically
+
+_SHUFFLES = {
+    BloscShuffle.noshuffle: Blosc.NOSHUFFLE,
+    BloscShuffle.shuffle: Blosc.SHUFFLE,
+    BloscShuffle.bitshuffle: Blosc.BITSHUFFLE,
+}
+
+
+def write_chunks(
+    array: Any, location: Location, row: int, first: Sequence[int], values: NDArray[Any]
+) -> None:
+    """Write a part of one row of a variable that is made of whole chunks.
+
+    Parameters
+    ----------
+    array : zarr.Array
+        One row of ``file`` per chunk.
+    location : Location
+        Of the store.
+    row : int
+        Place along ``file``.
+    first : sequence of int
+        Where `values` begin along the other dimensions: at a chunk's edge.
+    values : ndarray
+        Of the type of `array`; ends at chunks' edges or at those of `array`.
+    """
+    encode = _encoder(array)
+    if location.local is None or encode is None:
+        parts = (slice(at, at + n) for at, n in zip(first, values.shape, strict=True))
+        array[(row, *parts)] = values
+        return
+    chunks = array.chunks[1:]
+    folder = location.local / array.basename
+    chunk = np.empty(chunks, array.dtype.newbyteorder("<"))
+    steps = zip(values.shape, chunks, strict=True)
+    for corner in product(*(range(0, length, step) for length, step in steps)):
+        part = values[tuple(slice(at, at + n) for at, n in zip(corner, chunks, strict=True))]
+        if part.shape != chunks:
+            chunk[...] = array.fill_value
+        chunk[tuple(slice(n) for n in part.shape)] = part
+        place = zip(first, corner, chunks, strict=True)
+        key = array.metadata.encode_chunk_key((row, *((a + b) // n for a, b, n in place)))
+        write_atomically(folder / key, encode(chunk))
+
+
+def _encoder(array: Any) -> Callable[[NDArray[Any]], bytes] | None:
+    """Tell how chunks become bytes; None if otherwise than this package has it."""
+    match array.metadata.codecs:
+        case (BytesCodec(), BloscCodec() as codec):
+            shuffle = _SHUFFLES[codec.shuffle]
+            blosc = Blosc(codec.cname.value, codec.clevel, shuffle, codec.blocksize)
+            return blosc.encode
+    return None
