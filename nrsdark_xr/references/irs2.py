@@ -68,8 +68,8 @@ def read_irs2_weights(hdus: Any, url: str) -> Irs2Weights:
 
 
 def _weights(table: Any, name: str, url: str) -> NDArray[np.complex64]:
-    """One column: real and imaginary parts by turns."""
-    if name not in table.names:
+    """One column: real and imaginary parts by turns; FITS does not tell upper from lower case."""
+    if name not in _column_names(table):
         raise NrsdarkError(f"its IRS2 table has no column {name}", file=url, remedy=_REMEDY)
     parts = np.ascontiguousarray(table[name], np.float32)
     if parts.shape != (2 * irs2.FRAME_TICKS,):
@@ -87,7 +87,7 @@ def _bad_pairs(
     if "DQ" not in hdus or hdus["DQ"].data is None:
         return np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.uint32)
     table = hdus["DQ"].data
-    missing = [name for name in _COLUMNS if name not in (table.names or ())]
+    missing = [name for name in _COLUMNS if name not in _column_names(table)]
     if missing:
         what = f"its DQ table has no column {', '.join(missing)}"
         raise NrsdarkError(what, file=url, remedy=_REMEDY)
@@ -96,3 +96,7 @@ def _bad_pairs(
         what = "its DQ table has an OUTPUT outside 1 to 4, or an ODD_EVEN outside 1 to 2"
         raise NrsdarkError(what, file=url, remedy=_REMEDY)
     return output, odd_even, np.array(table["MASK"]).astype(np.uint32)
+
+
+def _column_names(table: Any) -> set[str]:
+    return {name.upper() for name in table.names or ()}

@@ -15,7 +15,10 @@ from stdatamodels.jwst import datamodels
 
 from nrsdark_xr.detector import DQ
 from nrsdark_xr.detector.irs2 import FRAME_TICKS, science_rows
+from nrsdark_xr.references.irs2 import read_irs2_weights
 from nrsdark_xr.simulate import SimulatedSet, SimulationParameters, simulate
+from nrsdark_xr.simulate.irs2_samples import draw_samples, known_bad_table
+from nrsdark_xr.simulate.irs2_weights import optimal_weights
 
 CORRECTED = 1.02
 """Noise after the correction of `jwst`, at most, in terms of what the best weights leave."""
@@ -48,6 +51,22 @@ def test_references_have_the_rows_that_their_steps_want(irs2_set: SimulatedSet) 
             assert len(model.irs2_table) == 2 * FRAME_TICKS
             assert len(model.dq_table) == 8
             assert model.meta.instrument.detector == "NRS2"
+
+
+def test_the_refpix_file_holds_the_best_weights_and_the_known_bad_samples(
+    irs2_set: SimulatedSet,
+) -> None:
+    parameters = SimulationParameters.model_validate_json(
+        xr.open_zarr(irs2_set.truth).attrs["parameters"]
+    )
+    samples = draw_samples(parameters, "NRS2")
+    expected = optimal_weights(parameters, samples.coupling)
+    with fits.open(irs2_set.references["refpix"]) as hdus:
+        found = read_irs2_weights(hdus, "refpix.fits")
+    np.testing.assert_array_equal(found.alpha, expected.alpha)
+    np.testing.assert_array_equal(found.beta, expected.beta)
+    table = zip(found.output, found.odd_even, found.mask, strict=True)
+    assert list(table) == known_bad_table(samples.known)
 
 
 def test_the_run_has_a_name_and_the_refpix_file(irs2_set: SimulatedSet) -> None:
