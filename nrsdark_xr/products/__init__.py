@@ -34,7 +34,6 @@ from nrsdark_xr.products.provenance import (
 )
 from nrsdark_xr.products.readnoise import fill_readnoise, mean_readnoise
 from nrsdark_xr.products.reductions import average_ramp, common_flags, make_bias, mean_rate
-from nrsdark_xr.products.refpix import sum_cross_spectra
 from nrsdark_xr.products.reference_files import (
     dq_definitions,
     write_dark,
@@ -43,6 +42,7 @@ from nrsdark_xr.products.reference_files import (
     write_refpix,
     write_superbias,
 )
+from nrsdark_xr.products.refpix import sum_cross_spectra
 
 __all__ = [
     "AverageParameters",
