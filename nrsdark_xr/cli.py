@@ -182,18 +182,38 @@ def run(
 
 
 @app.command()
-def status(run_file: RunFile, as_json: Json = False) -> None:
+def status(
+    run_file: RunFile,
+    clean: Annotated[
+        bool, typer.Option("--clean", help="Remove what killed runs left on object storage.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
     """Show what of a run is done, and what is left."""
     from nrsdark_xr.config import RunConfig
+    from nrsdark_xr.steps.clean import find_leftovers, remove_leftovers
     from nrsdark_xr.steps.status import read_status
 
-    found = read_status(RunConfig.load(run_file))
+    config = RunConfig.load(run_file)
+    if clean:
+        removed = remove_leftovers(config)
+        if as_json:
+            typer.echo(json.dumps({"removed": [upload.url for upload in removed]}, indent=2))
+            return
+        for upload in removed:
+            typer.echo(f"removed: unfinished upload of {upload.url}, begun {upload.begun}")
+        if not removed:
+            typer.echo("nothing to remove")
+        return
+    found = read_status(config)
     if as_json:
         typer.echo(json.dumps(found.as_dict(), indent=2))
         return
     _print_table(found.name, ("file", "date", "done", "remark"), found.rows())
     for product, complete in found.products.items():
         typer.echo(f"{'complete' if complete else 'missing ':8}  {product}")
+    for upload in find_leftovers(config):
+        typer.echo(f"unfinished upload (--clean removes it): {upload.url}, begun {upload.begun}")
 
 
 @app.command()

@@ -32,6 +32,8 @@ BLOCK_BYTES = 64 * 1024
 """Read-ahead of an open file: what is read of open files are headers. Pixels come by range."""
 _BUSY = ("SlowDown", "RequestTimeout", "OperationAborted", "ConditionalRequestConflict")
 """Answers below 500 that ask to come again."""
+_IS_THERE = ("PreconditionFailed", "412")
+"""Answers to a conditional put where there is an object. s3fs knows them of AWS only."""
 _NOT_AGAIN = (501, 507)
 """Answers from 500 on that stay as they are: not implemented, no space."""
 
@@ -103,6 +105,8 @@ class PatientS3FileSystem(S3FileSystem):
             try:
                 answer = await super()._call_s3(method, *arguments, **options)
             except Exception as error:
+                if options.get("IfNoneMatch") and _code(error) in _IS_THERE:
+                    raise FileExistsError(options["Key"]) from error
                 if not is_transient(error) or time.monotonic() + pause > deadline:
                     raise
                 self._tell(error, deadline)
@@ -144,9 +148,15 @@ def is_transient(error: BaseException) -> bool:
         return False
     if isinstance(error, (BotocoreConnectionError, *S3_RETRYABLE_ERRORS)):
         return True
-    cause = error if hasattr(error, "response") else error.__cause__
-    response = getattr(cause, "response", None)
-    if cause is None or not isinstance(response, dict):
-        return False
+    response = getattr(_answer(error), "response", {})
     status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    return error_code(cause) in _BUSY or (status >= 500 and status not in _NOT_AGAIN)
+    return _code(error) in _BUSY or (status >= 500 and status not in _NOT_AGAIN)
+
+
+def _answer(error: BaseException) -> BaseException:
+    """Find what the server answered: s3fs makes errors of Python of it."""
+    return error if error.__cause__ is None else error.__cause__
+
+
+def _code(error: BaseException) -> str | None:
+    return error_code(_answer(error))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,8 @@ from nrsdark_xr.store.schema import (
 
 KIND = "nrsdark_xr ramp store"
 _UNFINISHED = "unfinished"
+_WRITERS = 8
+"""Threads that create arrays side by side."""
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
 
 
@@ -57,14 +60,26 @@ def create(location: Location, configuration: Configuration) -> None:
             overwrite=False,
             attributes={**head, _UNFINISHED: True},
         )
-        for variable in VARIABLES.values():
-            _create_array(group, variable, configuration, stored_chunks(variable, configuration))
-        for coordinate in (*ROW_COORDINATES.values(), FILE):
-            _create_array(group, coordinate, configuration, (ROW_CHUNK,))
-        for name, values in configuration.axes().items():
-            _create_array(group, AXES[name], configuration, (values.size,))[:] = values
+        _create_arrays(group, configuration)
         coordinates = " ".join([*ROW_COORDINATES, *(n for n, a in AXES.items() if a.dims != (n,))])
         group.attrs.put({**head, **configuration.attributes(), "coordinates": coordinates})
+
+
+def _create_arrays(group: zarr.Group, configuration: Configuration) -> None:
+    """Create all arrays side by side: over a network each waits for several answers."""
+    axes = configuration.axes()
+    chunks = {name: stored_chunks(entry, configuration) for name, entry in VARIABLES.items()}
+    chunks |= {coordinate.name: (ROW_CHUNK,) for coordinate in (*ROW_COORDINATES.values(), FILE)}
+    chunks |= {name: (values.size,) for name, values in axes.items()}
+    entries = [*VARIABLES.values(), *ROW_COORDINATES.values(), FILE, *(AXES[name] for name in axes)]
+
+    def create_one(entry: Variable) -> None:
+        array = _create_array(group, entry, configuration, chunks[entry.name])
+        if entry.name in axes:
+            array[:] = axes[entry.name]
+
+    with ThreadPoolExecutor(_WRITERS) as pool:
+        list(pool.map(create_one, entries))
 
 
 def discard(location: Location) -> None:

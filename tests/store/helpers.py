@@ -93,10 +93,10 @@ def write_row(
 
 
 def make_store(
-    url: object, exposures: list[Exposure], *, seed: int = 0
+    url: object, exposures: list[Exposure], *, seed: int = 0, storage_options: Any = None
 ) -> tuple[RampStore, dict[str, dict[str, np.ndarray]]]:
     """A store with all rows done, and the rows."""
-    store = RampStore.open_or_create(str(url), exposures)
+    store = RampStore.open_or_create(str(url), exposures, storage_options=storage_options)
     names = [(exposure, name) for exposure in exposures for name in exposure.row_names()]
     rows = {}
     for number, (exposure, name) in enumerate(names):
