@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from nrsdark_xr.detector import DQ, is_irs2
 from nrsdark_xr.errors import NrsdarkError
-from nrsdark_xr.exposures.locations import normalise, reading
 from nrsdark_xr.references.cut import Rectangle, reference_rectangle
+from nrsdark_xr.storage.locations import normalise, reading
 
 _KINDS = {
     "SUPERBIAS": ("SCI", "ERR"),

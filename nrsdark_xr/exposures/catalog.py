@@ -12,7 +12,7 @@ from typing import Literal
 from nrsdark_xr.errors import NrsdarkError
 from nrsdark_xr.exposures.exposure import Exposure
 from nrsdark_xr.exposures.header import read_exposure
-from nrsdark_xr.exposures.locations import (
+from nrsdark_xr.storage.locations import (
     StorageOptions,
     file_name,
     file_system,

@@ -9,13 +9,13 @@ from nrsdark_xr.detector import DETECTOR_SIZE, DETECTORS, READOUTS, is_irs2, sca
 from nrsdark_xr.errors import NrsdarkError
 from nrsdark_xr.exposures.exposure import Exposure
 from nrsdark_xr.exposures.keywords import AGAIN, Keywords
-from nrsdark_xr.exposures.locations import (
+from nrsdark_xr.exposures.names import root_name
+from nrsdark_xr.storage.locations import (
     StorageOptions,
     file_system,
     normalise,
     reading,
 )
-from nrsdark_xr.exposures.names import root_name
 
 FITS_BLOCK = 2880
 """Bytes of a FITS block, in which headers and data are padded."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from nrsdark_xr.exposures.locations import file_name
+from nrsdark_xr.storage.locations import file_name
 
 _LONGEST_NAME = 120
 """Leaves room for a suffix within the 255 bytes that file systems allow."""

@@ -12,10 +12,10 @@ from pydantic import Field
 
 from nrsdark_xr.errors import NrsdarkError
 from nrsdark_xr.exposures.exposure import Exposure
-from nrsdark_xr.exposures.locations import StorageOptions
 from nrsdark_xr.exposures.names import root_name
 from nrsdark_xr.exposures.telemetry import AsicTemperature, read_telemetry
 from nrsdark_xr.parameters import Parameters
+from nrsdark_xr.storage.locations import StorageOptions
 
 logger = logging.getLogger(__name__)
 

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from nrsdark_xr.errors import NrsdarkError
-from nrsdark_xr.exposures.locations import StorageOptions, file_system, normalise, reading
 from nrsdark_xr.exposures.names import root_name
+from nrsdark_xr.storage.locations import StorageOptions, file_system, normalise, reading
 
 ID_COLUMN = "exposure_id"
 """How the name of the column with exposure names begins."""

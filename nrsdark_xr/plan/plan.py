@@ -11,7 +11,6 @@ from typing import Any
 from nrsdark_xr.cluster import LOCAL
 from nrsdark_xr.config import RunConfig
 from nrsdark_xr.exposures import Exposure
-from nrsdark_xr.exposures.locations import file_system, is_remote
 from nrsdark_xr.plan.machine import Workforce
 from nrsdark_xr.plan.memory import StepMemory, step_memory
 from nrsdark_xr.plan.progress_made import Done, find_done
@@ -28,6 +27,7 @@ from nrsdark_xr.plan.steps import (
     synthesize_product,
 )
 from nrsdark_xr.steps.inputs import choose_inputs, reasons_left_out
+from nrsdark_xr.storage.locations import file_system, is_remote
 from nrsdark_xr.store.schema import Configuration, Step
 
 STEPS = ("bias", "prepare", "average", "synthesize", "analyze")

@@ -15,19 +15,19 @@ from nrsdark_xr.detector import DETECTOR_SIZE, is_irs2
 from nrsdark_xr.detector.irs2 import science_rows
 from nrsdark_xr.errors import NrsdarkError
 from nrsdark_xr.exposures import Exposure
-from nrsdark_xr.exposures.locations import (
-    StorageOptions,
-    file_system,
-    is_remote,
-    normalise,
-    reading,
-)
 from nrsdark_xr.references.cut import Rectangle, cut, reference_rectangle
 from nrsdark_xr.references.decode import extension, read_array
 from nrsdark_xr.references.irs2 import Irs2Weights, read_irs2_weights
 from nrsdark_xr.references.paths import ReferencePaths
 from nrsdark_xr.references.references import References
 from nrsdark_xr.references.sirskernel import load_sirskernel
+from nrsdark_xr.storage.locations import (
+    StorageOptions,
+    file_system,
+    is_remote,
+    normalise,
+    reading,
+)
 
 _CRDS = "give the file that CRDS names for these exposures"
 _RAW_KINDS = ("mask", "superbias")

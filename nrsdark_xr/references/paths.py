@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 
-from nrsdark_xr.exposures.locations import (
+from nrsdark_xr.parameters import Parameters
+from nrsdark_xr.storage.locations import (
     StorageOptions,
     file_name,
     file_system,
     normalise,
     reading,
 )
-from nrsdark_xr.parameters import Parameters
 
 _CHUNK = 4 * 1024 * 1024
 """Bytes hashed at a time."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from nrsdark_xr.detector import AMPLIFIER_WIDTH, DETECTOR_SIZE
 from nrsdark_xr.errors import NrsdarkError
-from nrsdark_xr.exposures.locations import StorageOptions, file_system, normalise, reading
+from nrsdark_xr.storage.locations import StorageOptions, file_system, normalise, reading
 
 _REMEDY = "give a SIRSKERNEL reference with kernels of this detector"
 _SIDES = ("gamma", "zeta")

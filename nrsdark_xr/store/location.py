@@ -145,7 +145,7 @@ def reading_data(url: str, names: Mapping[int, str]) -> Iterator[None]:
     Raises
     ------
     NrsdarkError
-        For chunks that are missing or damaged, and as `nrsdark_xr.exposures.locations.reading`.
+        For chunks that are missing or damaged, and as `nrsdark_xr.storage.locations.reading`.
     """
     try:
         with reading(url):

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from nrsdark_xr.errors import NrsdarkError
 from nrsdark_xr.exposures.exposure import Exposure
-from nrsdark_xr.exposures.locations import StorageOptions, reading
+from nrsdark_xr.storage.locations import StorageOptions, reading
 from nrsdark_xr.store import template
 from nrsdark_xr.store.buffer import RampBuffer, check_array
 from nrsdark_xr.store.chunks import write_chunks

@@ -6,7 +6,7 @@ import pytest
 from botocore.exceptions import ConnectionError as TransportError
 
 from nrsdark_xr.errors import NrsdarkError
-from nrsdark_xr.exposures import locations
+from nrsdark_xr.storage import locations
 
 
 @pytest.mark.parametrize(
