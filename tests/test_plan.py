@@ -24,6 +24,7 @@ from nrsdark_xr.store.schema import step_variables
 from tests.end_to_end.conftest import Project, copy_of
 
 MARGIN = 1.2
+EXAMPLES = Path(__file__).parents[1] / "cluster"
 GB = 10**9
 STEPS = ["bias", "prepare", "average", "synthesize", "analyze"]
 
@@ -173,6 +174,17 @@ def test_a_given_superbias_leaves_nothing_to_the_first_step(raw):
     assert told.steps[1].exposures == 3
 
 
+def test_periods_are_planned_for(raw):
+    def average(*overrides: str) -> Any:
+        return plan(raw, *overrides).steps[2]
+
+    none = average()
+    two = average("periods=[{name: a, last_date: 2026-01-01}, {name: b, first_date: 2020-01-01}]")
+    assert two.blocks == none.blocks
+    assert two.output.n_bytes > 2.5 * none.output.n_bytes  # of ramps, all but the flags
+    assert two.store_read.n_bytes < 1.2 * none.store_read.n_bytes  # rates only: one pass
+
+
 def test_requests_are_counted_for_what_is_remote(raw, monkeypatch):
     from nrsdark_xr.plan import plan as plan_module
 
@@ -272,6 +284,34 @@ def test_workers_of_a_file_are_planned_for(raw, tmp_path):
     file.write_text("kind: local\nworkers: 3\n")
     assert plan(raw, cluster=str(file)).workforce.workers == 3
     assert plan(raw, cluster=str(file), workers=2).workforce.workers == 2
+
+
+def test_workers_that_would_be_killed_for_their_memory_are_refused(raw, tmp_path):
+    file = tmp_path / "slurm.yaml"
+    file.write_text("kind: slurm\nkwargs: {cores: 2, memory: 100MB}\n")
+    told = plan(raw, cluster=str(file))
+    assert told.workforce.threads == 2
+    assert "each worker may take 100 MB" in "\n".join(summary_lines(told))
+    with pytest.raises(NrsdarkError, match=r"slurm\.yaml: each worker takes up to .*, 100 MB are"):
+        check_plan(told)
+    assert told.as_dict()["workforce"]["worker_memory"] == 10**8
+    check_plan(plan(raw, cluster=str(EXAMPLES / "slurm.yaml")))
+
+
+def test_irs2_takes_memory_for_spectra_and_one_amplifier(raw):
+    exposure = choose_inputs(raw.config(), say=lambda _: None)[0][0].exposure
+    full = {"n_groups": 200, "xsize": 2048, "ysize": 2048, "subarray": "FULL"}
+    options = {"n_files": 3, "threads": 1, "client_threads": 1}
+
+    def prepare(**changes: Any) -> int:
+        changed = replace(exposure, **full, **changes)
+        return memory_module.step_memory(changed, **options)["prepare"].task
+
+    plain = prepare(raw_shape=(1, 200, 2048, 2048))
+    irs2 = prepare(readpatt="NRSIRS2RAPID", raw_shape=(1, 200, 3200, 2048))
+    amplifier = 200 * 512 * 2048 * 4
+    assert irs2 - plain > amplifier
+    assert irs2 < 7 * GB
 
 
 # Memory ----------------------------------------------------------------------------------

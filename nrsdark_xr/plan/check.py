@@ -15,9 +15,10 @@ def check_plan(plan: Plan) -> None:
     Raises
     ------
     NrsdarkError
-        If a disk or the memory of this machine would not do; says what would.
+        If a disk, the memory of workers or that of this machine would not do; says what would.
     """
     _check_disks(plan)
+    _check_workers(plan)
     _check_memory(plan)
 
 
@@ -42,6 +43,18 @@ def _check_disk(places: list[Place]) -> None:
         f"a run needs {scaled(needed)} there{together}, {scaled(free)} are free",
         file=largest.url,
         remedy=f"use another `{largest.key}`, free some space, or give fewer inputs",
+    )
+
+
+def _check_workers(plan: Plan) -> None:
+    """Refuse workers that a batch system or a cloud would kill for their memory."""
+    limit, needed = plan.workforce.worker_memory, plan.worker_peak()
+    if limit is None or needed <= limit:
+        return
+    raise NrsdarkError(
+        f"each worker takes up to {scaled(needed)} of memory, {scaled(limit)} are given to it",
+        file=plan.workforce.cluster,
+        remedy=f"give each worker {scaled(needed)} or more",
     )
 
 

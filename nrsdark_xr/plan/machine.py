@@ -8,6 +8,7 @@ from typing import Self
 
 from nrsdark_xr.cluster import LOCAL, THREADS, ClusterFile
 from nrsdark_xr.cluster.file import SUFFIXES
+from nrsdark_xr.cluster.resources import WorkerResources, worker_resources
 from nrsdark_xr.plan.memory import StepMemory
 
 
@@ -26,6 +27,10 @@ class Workforce:
         Of this machine.
     available : int
         Bytes of memory of this machine that are free for use.
+    threads : int
+        Threads that the kernels of one worker use.
+    worker_memory : int or None
+        Bytes that each worker may take; None where nothing tells.
     """
 
     cluster: str
@@ -33,15 +38,12 @@ class Workforce:
     processes: bool
     cores: int
     available: int
-
-    @property
-    def threads(self) -> int:
-        """Threads that the kernels of one worker use."""
-        return 1
+    threads: int = 1
+    worker_memory: int | None = None
 
     @classmethod
     def of(cls, cluster: str, workers: int | None) -> Self:
-        """Tell it from the options of a run; nothing is started.
+        """Tell it from the options of a run; nothing is started, no scheduler is asked.
 
         Raises
         ------
@@ -50,8 +52,10 @@ class Workforce:
         """
         cores = len(os.sched_getaffinity(0))
         here = cluster in (LOCAL, THREADS)
+        each = WorkerResources()
         if cluster.endswith(SUFFIXES):
             file = ClusterFile.load(cluster)
+            each = worker_resources(file, source=cluster)
             here = file.kind == "local"
             workers = workers or file.workers
         return cls(
@@ -60,6 +64,8 @@ class Workforce:
             processes=cluster != THREADS,
             cores=cores,
             available=available_memory(),
+            threads=each.threads,
+            worker_memory=each.memory,
         )
 
     def tree(self, need: StepMemory) -> int:

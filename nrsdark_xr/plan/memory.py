@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from nrsdark_xr.detector import AMPLIFIER_WIDTH, is_irs2
 from nrsdark_xr.exposures import Exposure
 from nrsdark_xr.store.layout import BAND_ROWS, reduction_chunks
 from nrsdark_xr.store.schema import N_BIAS_GROUPS, Configuration
@@ -37,6 +38,14 @@ BAND_SAMPLE = 5.5
 while it is written; one is written while the next is computed."""
 CALIBRATED_PIXEL = 36
 """Bytes per pixel of the maps that calibration fills, and of its scratch for snowballs."""
+IRS2_CORRECTED_SAMPLE = 4.125
+"""Bytes per sample of an amplifier that is corrected: float32, and a bit for the A/D floor."""
+IRS2_SPECTRUM = 712 * 1025 * 8
+"""Bytes of the spectrum of the reference output of one group, in complex64."""
+IRS2_LOOK_PIXEL = 40
+"""Bytes per raw pixel of what a first look at an IRS2 exposure keeps, and of its references."""
+IRS2_THREAD = 120 * MB
+"""Bytes per thread for the Fourier transforms of one group of one amplifier."""
 STOCK_SAMPLE = 27
 """Bytes per sample of an exposure that the stock steps of jwst take (`engine: jwst`): they hold it
 whole (9.9 GB measured for 88 groups of a full frame, jwst 3.0.0)."""
@@ -158,8 +167,27 @@ def step_memory(
 def _calibration(exposure: Exposure, *, threads: int) -> int:
     """Bytes of `nrsdark_xr.calibration.calibrate_exposure`, references apart."""
     samples = exposure.n_integrations * exposure.n_groups * exposure.xsize
+    irs2 = is_irs2(exposure.readpatt)
     band = samples * min(BAND_ROWS + 2, exposure.ysize)
     bands_at_once = min(threads + 1, -(-exposure.ysize // BAND_ROWS))
     cube = samples * exposure.ysize * KEPT_SAMPLE
     maps = exposure.n_integrations * exposure.ysize * exposure.xsize * CALIBRATED_PIXEL
-    return cube + maps + int(bands_at_once * band * BAND_SAMPLE)
+    bands = int(bands_at_once * band * BAND_SAMPLE)
+    return max(cube + bands, _irs2_correction(exposure, cube, threads) if irs2 else 0) + maps
+
+
+def _irs2_correction(exposure: Exposure, cube: int, threads: int) -> int:
+    """Bytes while the last amplifier is corrected: `cube` is filled up to there by then.
+
+    The spectra of the reference output are held until then; the corrected amplifier until the end,
+    with the rows of the one before that bands still need.
+    """
+    groups = exposure.n_integrations * exposure.n_groups
+    row = groups * exposure.xsize * IRS2_CORRECTED_SAMPLE
+    amplifier = int(row * (AMPLIFIER_WIDTH + BAND_ROWS + 2))
+    spectra = groups * IRS2_SPECTRUM
+    look = exposure.n_integrations * exposure.raw_shape[2] * exposure.xsize * IRS2_LOOK_PIXEL
+    scratch = threads * IRS2_THREAD
+    amplifiers = exposure.ysize // AMPLIFIER_WIDTH
+    during = cube - cube // amplifiers + spectra + amplifier
+    return max(during, cube + amplifier) + look + scratch

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -221,9 +222,9 @@ def _plan_steps(
     """Plan step by step; a product is made anew if anything before it is."""
     references = _reference_traffic(config)
     changed = False
-    products = {
+    products: dict[str, Callable[[Configuration, int], StepPlan]] = {
         "bias": bias_product,
-        "average": average_product,
+        "average": partial(average_product, n_periods=len(config.periods)),
         "synthesize": synthesize_product,
         "analyze": analyze_product,
     }
@@ -269,7 +270,7 @@ def _ingest(
 def _reference_traffic(config: RunConfig) -> Traffic:
     total = NOTHING
     for url in config.references.given().values():
-        system, path = file_system(url)
+        system, path = file_system(url, config.storage)
         total += Traffic(int(system.size(path) or 0) if system.exists(path) else 0, 1)
     return total
 

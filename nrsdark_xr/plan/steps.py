@@ -42,6 +42,8 @@ DARK_SAMPLE, DARK_PIXEL = 9, 12
 SUPERBIAS_PIXEL = 12
 """Bytes of the superbias per pixel: SCI, ERR, DQ."""
 MASK_PIXEL = 4
+PERIOD_PIXEL = 10
+"""Bytes of a period per pixel: rate, its uncertainty, count."""
 READNOISE_PIXEL = 4
 REPORT_BYTES = 5_000_000
 """Report and summary."""
@@ -152,19 +154,21 @@ def bias_product(configuration: Configuration, n_files: int) -> StepPlan:
     )
 
 
-def average_product(configuration: Configuration, n_files: int) -> StepPlan:
-    """Plan the average ramp, and the flags found beside it."""
+def average_product(configuration: Configuration, n_files: int, n_periods: int = 0) -> StepPlan:
+    """Plan the average ramp, those of periods, and the flags found beside it."""
     c = configuration
     cubes = row_traffic(c, ["ramp", "groupdq", "good_groups"])
     first_groups = row_traffic(c, ["ramp", "groupdq"])
     share = reduction_chunks(c)["group"] / c.n_groups
     first_chunks = Traffic(int(first_groups.n_bytes * share), ceil(first_groups.objects * share))
     flags = row_traffic(c, ["negative_jumps", "pixeldq"])
+    if n_periods:
+        flags += row_traffic(c, ["rate"])
     return StepPlan(
         "average",
         blocks=_blocks(c),
         store_read=(cubes + first_chunks + flags) * n_files,
-        output=_average_traffic(c),
+        output=_average_traffic(c) + _period_traffic(c) * n_periods,
     )
 
 
@@ -198,6 +202,16 @@ def _average_traffic(c: Configuration) -> Traffic:
         _stored(name, samples * np.dtype(dtype).itemsize) for name, dtype in AVERAGE.items()
     )
     return Traffic(n_bytes, len(AVERAGE) * _blocks(c))
+
+
+def _period_traffic(c: Configuration) -> Traffic:
+    """Cubes of one period, without flags, and its maps of rates."""
+    samples, pixels = c.n_groups * c.ysize * c.xsize, c.ysize * c.xsize
+    cubes = {name: dtype for name, dtype in AVERAGE.items() if name != "groupdq"}
+    n_bytes = sum(
+        _stored(name, samples * np.dtype(dtype).itemsize) for name, dtype in cubes.items()
+    )
+    return Traffic(n_bytes + pixels * PERIOD_PIXEL, len(cubes) * (_blocks(c) + 1))
 
 
 def _blocks(c: Configuration) -> int:

@@ -55,6 +55,8 @@ def summary_lines(plan: Plan) -> list[str]:
         f"{scaled(force.available)} available; up to {scaled(plan.worker_peak())} per worker, "
         f"{scaled(plan.client_peak())} for the client"
     )
+    if force.worker_memory is not None:
+        lines.append(f"each worker may take {scaled(force.worker_memory)} ({force.cluster})")
     if plan.requests:
         lines.append(f"requests to object storage: about {plan.requests}")
     return lines

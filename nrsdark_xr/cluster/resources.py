@@ -1,0 +1,94 @@
+"""What each worker of a cluster has, as far as its file tells."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from nrsdark_xr.cluster.file import ClusterFile
+from nrsdark_xr.errors import NrsdarkError
+
+MIB = 2**20
+NTHREADS = "--nthreads"
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerResources:
+    """Threads and memory of one worker.
+
+    Attributes
+    ----------
+    threads : int
+    memory : int or None
+        Bytes; None where the file does not tell.
+    """
+
+    threads: int = 1
+    memory: int | None = None
+
+
+def worker_resources(cluster: ClusterFile, *, source: str) -> WorkerResources:
+    """Read threads and memory of a worker from the options of its provider.
+
+    Parameters
+    ----------
+    cluster : ClusterFile
+    source : str
+        The file, to be named in messages.
+
+    Raises
+    ------
+    NrsdarkError
+        If a memory or a number of threads cannot be read.
+    """
+    options = cluster.kwargs
+    try:
+        match cluster.kind:
+            case "local":
+                memory = options.get("memory_limit")
+                return _resources(options.get("threads_per_worker"), memory)
+            case "slurm":
+                processes = int(options.get("processes") or 1)
+                job = _bytes(options.get("memory"))
+                threads = max(1, int(options.get("cores") or 1) // processes)
+                return WorkerResources(threads, None if job is None else job // processes)
+            case "fargate":
+                memory = options.get("worker_mem")
+                mib = None if memory is None else int(memory) * MIB
+                return WorkerResources(int(options.get("worker_nthreads") or 1), mib)
+            case "coiled":
+                threads = options.get("worker_options", {}).get("nthreads")
+                return _resources(threads, options.get("worker_memory"))
+            case "kubernetes":
+                return _of_manifest(options.get("custom_cluster_spec", {}))
+    except (AttributeError, IndexError, TypeError, ValueError) as error:
+        raise NrsdarkError(
+            f"threads or memory of a worker cannot be read: {error}",
+            file=source,
+            remedy="correct its `kwargs`",
+        ) from error
+    return WorkerResources()
+
+
+def _resources(threads: Any, memory: Any) -> WorkerResources:
+    return WorkerResources(int(threads or 1), _bytes(memory))
+
+
+def _of_manifest(manifest: Mapping[str, Any]) -> WorkerResources:
+    workers = manifest.get("spec", {}).get("worker", {}).get("spec", {}).get("containers", [])
+    if not workers:
+        return WorkerResources()
+    arguments = [str(argument) for argument in workers[0].get("args", [])]
+    threads = arguments[arguments.index(NTHREADS) + 1] if NTHREADS in arguments else 1
+    memory = workers[0].get("resources", {}).get("limits", {}).get("memory")
+    return _resources(threads, memory)
+
+
+def _bytes(memory: Any) -> int | None:
+    """Parse an amount such as ``4GB`` or ``4Gi``; "auto" and 0 mean that nothing is told."""
+    from dask.utils import parse_bytes
+
+    if memory in (None, 0, "0", "auto") or isinstance(memory, float):
+        return None
+    return int(parse_bytes(str(memory).replace(" ", "")))

@@ -1,0 +1,52 @@
+"""What the files of `cluster/` tell of a worker's threads and memory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from nrsdark_xr.cluster import ClusterFile
+from nrsdark_xr.cluster.resources import WorkerResources, worker_resources
+from nrsdark_xr.errors import NrsdarkError
+
+EXAMPLES = Path(__file__).parents[1] / "cluster"
+GB, GIB = 10**9, 2**30
+
+
+@pytest.mark.parametrize(
+    ("name", "memory"),
+    [
+        ("local", None),
+        ("address", None),
+        ("gateway", None),
+        ("slurm", 4 * GB),
+        ("kubernetes", 4 * GIB),
+        ("fargate", 4 * GIB),
+        ("coiled", 4 * GIB),
+    ],
+)
+def test_examples(name, memory):
+    path = EXAMPLES / f"{name}.yaml"
+    told = worker_resources(ClusterFile.load(path), source=str(path))
+    assert told == WorkerResources(threads=1, memory=memory)
+
+
+@pytest.mark.parametrize(
+    ("kind", "kwargs", "expected"),
+    [
+        ("slurm", {"memory": "64GB", "cores": 16, "processes": 4}, (4, 16 * GB)),
+        ("local", {"memory_limit": "3GiB", "threads_per_worker": 2}, (2, 3 * GIB)),
+        ("local", {"memory_limit": "auto"}, (1, None)),
+        ("coiled", {"worker_options": {"nthreads": 8}}, (8, None)),
+    ],
+)
+def test_threads_share_the_memory_of_a_process(kind, kwargs, expected):
+    file = ClusterFile(kind=kind, kwargs=kwargs)
+    assert worker_resources(file, source="c.yaml") == WorkerResources(*expected)
+
+
+def test_nonsense_names_the_file():
+    file = ClusterFile(kind="slurm", kwargs={"memory": "plenty"})
+    with pytest.raises(NrsdarkError, match=r"c\.yaml: threads or memory"):
+        worker_resources(file, source="c.yaml")
