@@ -19,7 +19,7 @@ STOP_ONCE = """
 import os, time
 from {module} import {owner}
 
-def stop_here(*arguments, **options):
+def stop_in_{place}(*arguments, **options):
     flag = {flag!r}
     try:
         with open(flag, "x") as file:
@@ -32,7 +32,7 @@ def stop_here(*arguments, **options):
     return {owner}.real_{method}(*arguments, **options)
 
 if not hasattr({owner}, "real_{method}"):  # Dask loads this more than once
-    {owner}.real_{method}, {owner}.{method} = {owner}.{method}, stop_here
+    {owner}.real_{method}, {owner}.{method} = {owner}.{method}, stop_in_{place}
 """
 PLACES = {
     "calibration": ("nrsdark_xr.store", "RampStore", "write_maps"),
@@ -96,14 +96,17 @@ def darks(raw_set, tmp_path) -> Project:
 
 @pytest.fixture
 def stop_in(tmp_path) -> Callable[[str], Stop]:
-    """Prepare a stop in "calibration" or "averaging"."""
+    """Prepare a stop in "calibration" or "averaging", or, called twice, in both."""
 
     def prepare(place: str) -> Stop:
         module, owner, method = PLACES[place]
-        stop = Stop(tmp_path / "preload.py", tmp_path / "flag")
-        stop.script.write_text(
-            STOP_ONCE.format(module=module, owner=owner, method=method, flag=str(stop.flag))
-        )
+        stop = Stop(tmp_path / "preload.py", tmp_path / f"stopped-in-{place}")
+        with stop.script.open("a") as script:
+            script.write(
+                STOP_ONCE.format(
+                    module=module, owner=owner, method=method, place=place, flag=str(stop.flag)
+                )
+            )
         return stop
 
     return prepare

@@ -270,4 +270,5 @@ def _quieten_distributed() -> None:
     import distributed  # noqa: F401
 
     if not logging.getLogger("nrsdark_xr").isEnabledFor(logging.DEBUG):
-        logging.getLogger("distributed").setLevel(logging.CRITICAL)
+        for name in ("distributed", "distributed.client"):  # Dask gives the second a level, too
+            logging.getLogger(name).setLevel(logging.CRITICAL)

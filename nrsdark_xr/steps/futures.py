@@ -49,7 +49,7 @@ def as_finished(client: Client, futures: Iterable[Future]) -> Iterator[Future]:
     Raises
     ------
     NrsdarkError
-        If the cluster has lost all its workers and none comes back.
+        If the cluster has lost its scheduler, or all its workers and none comes back.
     """
     from distributed import as_completed
 
@@ -57,7 +57,14 @@ def as_finished(client: Client, futures: Iterable[Future]) -> Iterator[Future]:
     seen = looked = time.monotonic()
     while not finished.is_empty():
         batch = finished.next_batch(block=False)
-        yield from batch
+        for future in batch:
+            if future.cancelled():  # not by us, who no longer look then
+                raise NrsdarkError(
+                    "the scheduler is gone, and with it what its workers had not finished",
+                    file=client.scheduler.address,
+                    remedy="start it again, then run again: finished exposures stay",
+                )
+            yield future
         if batch:
             continue
         time.sleep(SECONDS_BETWEEN_POLLS)
