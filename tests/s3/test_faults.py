@@ -1,0 +1,210 @@
+"""Raw exposures to products on a real S3 server, disturbed in every way that we could think of.
+
+Products and ramps must be those of an undisturbed run on local files, bit for bit.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import s3fs
+import yaml
+
+from nrsdark_xr.store import open_ramps
+from tests.end_to_end.commands import outcome, spawn, wait_for
+from tests.end_to_end.conftest import Project, assert_same_products
+from tests.small_darks import NAME, Stop
+
+from .conftest import make_bucket
+
+OUTAGE = 10.0
+"""Seconds for which the server is gone."""
+TWO = ("--cluster", "local", "--workers", "2")
+QUICK = ("--until", "synthesize")
+"""For the report takes as long as all the rest of such small darks."""
+
+
+@dataclass(frozen=True)
+class BucketProject(Project):
+    """A run file on this machine, and all that it names in a bucket."""
+
+    bucket: str
+
+    def fetched(self) -> Project:
+        """Get the products of the bucket onto this machine."""
+        s3fs.S3FileSystem().get(
+            f"{self.bucket}/products/", f"{self.folder}/products/", recursive=True
+        )
+        return Project(self.folder)
+
+    def objects(self) -> dict[str, str]:
+        """Path and checksum of everything in the bucket."""
+        files = s3fs.S3FileSystem(use_listings_cache=False)
+        found = files.find(self.bucket, detail=True)
+        return {path: entry["ETag"] for path, entry in found.items()}
+
+
+@pytest.fixture
+def in_bucket(fragile_s3, raw_set, tmp_path) -> BucketProject:
+    """Raw darks and references in a bucket of one's own, nothing but the run file here."""
+    bucket = make_bucket()
+    files = s3fs.S3FileSystem()
+    for path in [*raw_set.raw, *(raw_set.folder / "references").iterdir()]:
+        files.put_file(str(path), f"{bucket}/{path.relative_to(raw_set.folder)}")
+    content = yaml.safe_load(raw_set.run_file.read_text())
+    content["inputs"] = f"{bucket}/*_uncal.fits"
+    content["references"] = {k: f"{bucket}/{path}" for k, path in content["references"].items()}
+    content["previous_superbias"] = f"{bucket}/{content['previous_superbias']}"
+    content |= {"store": f"{bucket}/ramps.zarr", "output": f"{bucket}/products"}
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / "run.yaml").write_text(yaml.safe_dump(content))
+    return BucketProject(folder, bucket)
+
+
+def assert_same(finished: Project, project: BucketProject) -> None:
+    """Compare products and ramps of a run on S3 with those of the undisturbed one."""
+    assert_same_products(finished, project.fetched(), NAME)
+    ours = open_ramps(f"{project.bucket}/ramps.zarr").compute()
+    theirs = open_ramps(finished.folder / "ramps.zarr").compute()
+    assert list(ours.file.values) == list(theirs.file.values)
+    for name in theirs.data_vars:
+        np.testing.assert_array_equal(ours[name].values, theirs[name].values, err_msg=name)
+
+
+def start(project: Project, *options: str, stops: Sequence[Stop] = ()) -> subprocess.Popen[str]:
+    """Start a run, which will make the stops that have been prepared."""
+    return spawn(project, *TWO, *options, preload=stops[0].script if stops else None)
+
+
+def finish(project: Project) -> None:
+    """Run again, which has to go well."""
+    ended = outcome(start(project, *QUICK))
+    assert ended.code == 0, ended.err
+
+
+@pytest.fixture
+def stops(stop_in) -> list[Stop]:
+    """A stop in calibration, and one in averaging."""
+    return [stop_in("calibration"), stop_in("averaging")]
+
+
+def test_killed_workers(finished_set, in_bucket, stops):
+    running = start(in_bucket, *QUICK, stops=stops)
+    for stop in stops:
+        wait_for(stop.reached, running)
+        os.kill(stop.process, signal.SIGKILL)
+    ended = outcome(running)
+    assert ended.code == 0, ended.err
+    assert_same(finished_set, in_bucket)
+
+
+def test_a_server_that_is_gone_for_a_while(fragile_s3, finished_set, in_bucket, stops):
+    running = start(in_bucket, *QUICK, stops=stops)
+    for stop in stops:
+        wait_for(stop.reached, running)
+        fragile_s3.call("stop")
+        stop.go_on()
+        time.sleep(OUTAGE)
+        assert running.poll() is None
+        fragile_s3.call("start")
+    ended = outcome(running)
+    assert ended.code == 0, ended.err
+    assert_same(finished_set, in_bucket)
+
+
+def test_killed_clients(finished_set, in_bucket, stops):
+    for stop in stops:
+        running = start(in_bucket, *QUICK, stops=stops)
+        wait_for(stop.reached, running)
+        running.kill()  # its workers find that out by themselves
+        running.communicate()
+        assert not any("dark.fits" in path for path in in_bucket.objects())
+    finish(in_bucket)
+    assert_same(finished_set, in_bucket)
+
+
+def test_a_quota_that_is_exceeded_and_raised(fragile_s3, finished_set, in_bucket, stop_in):
+    stop = stop_in("calibration")
+    running = start(in_bucket, *QUICK, stops=[stop])
+    wait_for(stop.reached, running)
+    fragile_s3.call("quota", 4096)
+    try:
+        stop.go_on()
+        line = outcome(running).refusal()
+    finally:
+        fragile_s3.call("quota", 0)
+    assert in_bucket.bucket in line
+    assert "quota" in line
+    assert ";" in line
+    finish(in_bucket)
+    assert_same(finished_set, in_bucket)
+
+
+def test_two_runs_at_once(finished_set, in_bucket, stop_in, nrsdark):
+    stop = stop_in("calibration")
+    first = start(in_bucket, stops=[stop])
+    wait_for(stop.reached, first)
+    line = nrsdark("run", in_bucket.run_file).refusal()
+    assert f"{in_bucket.bucket}/ramps.zarr: another run is at work on this store" in line
+    assert f"process {first.pid} on " in line
+    stop.go_on()
+    ended = outcome(first)
+    assert ended.code == 0, ended.err
+    assert_same(finished_set, in_bucket)
+    before = in_bucket.objects()
+    again = nrsdark("run", in_bucket.run_file)
+    assert again.code == 0
+    assert "Nothing to do" in again.err
+    assert in_bucket.objects() == before
+
+
+def test_ctrl_c(finished_set, in_bucket, stop_in):
+    stop = stop_in("calibration")
+    running = start(in_bucket, *QUICK, stops=[stop])
+    wait_for(stop.reached, running)
+    started = time.monotonic()
+    os.killpg(running.pid, signal.SIGINT)
+    line = outcome(running).refusal(code=130)
+    assert time.monotonic() - started < 60  # a few seconds; tests may share the machine
+    assert line == "nrsdark: interrupted; the same command goes on from here"
+    assert not any(path.endswith(".lock") for path in in_bucket.objects())
+    finish(in_bucket)
+    assert_same(finished_set, in_bucket)
+
+
+def test_a_truncated_input(in_bucket, nrsdark):
+    files = s3fs.S3FileSystem()
+    bad = sorted(files.glob(f"{in_bucket.bucket}/*_uncal.fits"))[1]
+    files.pipe_file(bad, files.cat_file(bad)[:-8000])
+    before = in_bucket.objects()
+    line = nrsdark("run", in_bucket.run_file, "--cluster", "threads").refusal()
+    assert f"s3://{bad}: is truncated" in line
+    assert in_bucket.objects() == before
+
+
+def test_a_temporary_folder_that_is_full(finished_set, in_bucket, tmp_path, monkeypatch):
+    place = tmp_path / "small"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=100k", "tmpfs", str(place)]
+    if subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("no right to mount a small disk")
+    try:
+        monkeypatch.setenv("TMPDIR", str(place))
+        line = outcome(start(in_bucket, *QUICK)).refusal()
+        monkeypatch.delenv("TMPDIR")
+    finally:
+        subprocess.run(["umount", "--lazy", str(place)], check=True)
+    assert str(place) in line
+    assert "space" in line
+    assert not Path(in_bucket.folder / "products").exists()
+    finish(in_bucket)
+    assert_same(finished_set, in_bucket)
