@@ -189,7 +189,7 @@ class Irs2Samples:
             ]
 
     def _correct_next(self, needed: int) -> None:
-        """Correct the amplifier after the last one; of that keep the rows from `needed` on."""
+        """Correct the amplifier after the last one; keep no rows before `needed`."""
         if not self._spectra:
             self._spectra = [
                 each.reference_spectra(threads=self._threads) for each in self._corrections
@@ -197,7 +197,11 @@ class Irs2Samples:
         start = 0
         if self._blocks:
             start = self._blocks[-1].rows.stop
-            self._blocks = [self._blocks[-1].part(needed)] if needed < start else []
+            self._blocks = [
+                block if needed <= block.rows.start else block.part(needed)
+                for block in self._blocks
+                if needed < block.rows.stop
+            ]
         block = self._correct(slice(start, start + AMPLIFIER_WIDTH))
         self._blocks.append(block)
         if block.rows.stop == self._exposure.ysize:
