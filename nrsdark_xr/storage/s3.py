@@ -13,6 +13,7 @@ from typing import Any
 
 from botocore.exceptions import ConnectionError as BotocoreConnectionError
 from botocore.exceptions import SSLError
+from fsspec.asyn import sync_wrapper
 from s3fs import S3FileSystem
 from s3fs.core import S3_RETRYABLE_ERRORS
 
@@ -115,6 +116,8 @@ class PatientS3FileSystem(S3FileSystem):
             else:
                 self._silent_since = None
                 return answer
+
+    call_s3 = sync_wrapper(_call_s3)
 
     def _tell(self, error: Exception, deadline: float) -> None:
         """Log that there is no answer, once for all requests of an outage."""
