@@ -126,8 +126,8 @@ class CrossSpectraParameters(Parameters):
     """What of an IRS2 exposure the weights of its reference samples are made from."""
 
     max_pairs: int = Field(default=24, ge=1)
-    """Pairs of groups that are used, evenly spaced: time grows with them, and in an exposure of 200
-    groups more of them change the weights by less than their noise (`docs/irs2.md`)."""
+    """Pairs of groups that are used, evenly spaced: time grows with them, and 40 in all exposures
+    together come within 0.1 % of the least noise (`docs/irs2.md`)."""
     rejection_threshold: float = Field(default=5.0, gt=0)
     """Pixels further than this many robust standard deviations from the median of their amplifier,
     in the difference of two groups, have been hit by a particle."""
