@@ -1,0 +1,261 @@
+"""The IRS2 correction and what hangs on it, against jwst's own functions."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from jwst.refpix import irs2_subtract_reference as jwst_irs2
+from jwst.saturation.saturation import irs2_flag_saturation
+from stdatamodels.jwst import datamodels
+
+from nrsdark_xr.calibration import CalibrationParameters, bias_groups, calibrate_exposure
+from nrsdark_xr.calibration.irs2_bad_reference import flag_bad_rows, replacements
+from nrsdark_xr.calibration.irs2_look import look_at_levels
+from nrsdark_xr.calibration.irs2_samples import Irs2Samples
+from nrsdark_xr.calibration.irs2_saturation import SaturationLook
+from nrsdark_xr.calibration.irs2_transform import from_frequencies, real_part, to_frequencies
+from nrsdark_xr.calibration.saturation import usable_thresholds
+from nrsdark_xr.detector import DETECTOR_SIZE, DETECTORS, DQ, irs2
+from nrsdark_xr.references.irs2 import Irs2Weights
+from tests.calibration.irs2_synthetic import irs2_model, make_irs2_case, ramp_model
+from tests.calibration.synthetic import ArrayBuffer, ArrayReader, Case, label, make_case
+
+OF_CORRECTION = 1e-5
+"""Allowed difference, in standard deviations of the correction."""
+OF_SAMPLE = 2**-23
+"""Allowed difference, relative to the largest sample of a ramp: float32 has no finer step."""
+
+
+def jwst_correction(case: Case, *, preserve: bool) -> tuple[datamodels.RampModel, np.ndarray]:
+    """The steps of ``RefPixStep``; also the samples before the correction."""
+    model = ramp_model(case)
+    jwst_irs2.flag_bad_refpix(model, n_sigma=3.0, flag_only=True)
+    jwst_irs2.flag_bad_refpix(model, replace_only=True)
+    before = model.data.copy()
+    weights = irs2_model(case.references.irs2, case.exposure)
+    jwst_irs2.correct_model(model, weights, preserve_refpix=preserve)
+    return model, before
+
+
+def assert_corrected_alike(
+    ours: np.ndarray, stock: np.ndarray, before: np.ndarray, correction: np.ndarray
+) -> None:
+    """Compare groups of the same rows; `before` (…, group, y, x) has all of them."""
+    largest = np.abs(before).max(axis=-3, keepdims=True)
+    allowed = OF_CORRECTION * correction.std() + OF_SAMPLE * largest
+    worst = np.max(np.abs(ours - stock) - allowed)
+    assert worst <= 0, worst
+
+
+def corrected(case: Case) -> tuple[np.ndarray, np.ndarray]:
+    """Our samples (integration, group, y, x) before linearity, and PIXELDQ."""
+    threshold, dq = usable_thresholds(case.references.saturation, case.references.saturation_dq)
+    references = case.references.replace(saturation=threshold, saturation_dq=np.zeros_like(dq))
+    identity = np.zeros((2, DETECTOR_SIZE, DETECTOR_SIZE), np.float32)
+    identity[1] = 1.0
+    references = references.replace(
+        linearity=identity, linearity_dq=np.zeros_like(dq), superbias_dq=None
+    )
+    samples, pixeldq = Irs2Samples.look(
+        ArrayReader(case.raw), case.exposure, references, CalibrationParameters(), threads=2
+    )
+    n_integrations, n_groups = case.raw.shape[:2]
+    ramp = np.empty((n_integrations, n_groups, DETECTOR_SIZE, DETECTOR_SIZE), np.float32)
+    flags = np.empty((n_groups, DETECTOR_SIZE, DETECTOR_SIZE), np.uint8)
+    for integration in range(n_integrations):
+        samples.fill(integration, slice(0, DETECTOR_SIZE), ramp=ramp[integration], groupdq=flags)
+    return ramp, pixeldq
+
+
+def assert_corrects_as_jwst(case: Case) -> None:
+    rows = irs2.science_rows(case.exposure.detector)
+    stock, before = jwst_correction(case, preserve=False)
+    ours, pixeldq = corrected(case)
+    np.testing.assert_array_equal(pixeldq, stock.pixeldq)
+    before = before[:, :, rows]
+    assert_corrected_alike(ours, stock.data, before, before - stock.data)
+
+
+def assert_preserves_as_jwst(case: Case) -> None:
+    """What `bias_groups` gives is what jwst leaves, but for a level of amplifier and parity."""
+    case = Case(case.exposure, case.raw, case.references.replace(superbias=None))
+    detector = case.exposure.detector
+    stock, before = jwst_correction(case, preserve=True)
+    scale = np.float32(case.exposure.frame_divisor / case.exposure.n_frames)
+    correction = before[0, :2] - stock.data[0, :2]
+    ours = bias_groups(
+        ArrayReader(case.raw), case.exposure, 0, case.references, CalibrationParameters()
+    )
+    expected = stock.data[0, :2].copy()
+    rows = irs2.science_rows(detector)
+    for band in irs2.output_rows(detector)[1:]:
+        inside = rows[(rows >= band.start) & (rows < band.stop)]
+        for parity in (0, 1):
+            chosen = inside[parity::2]
+            taken = case.raw[0, 0, chosen] * scale - stock.data[0, 0, chosen]
+            expected[:, chosen] += taken.mean(dtype=np.float64)
+    assert_corrected_alike(ours, expected, before[0], correction[:, rows])
+
+
+@pytest.mark.parametrize(("detector", "n_frames"), [("NRS1", 1), ("NRS2", 5)])
+def test_corrects_as_jwst(detector, n_frames):
+    assert_corrects_as_jwst(make_irs2_case(detector, n_groups=3, n_frames=n_frames))
+
+
+def test_preserves_reference_samples_as_jwst():
+    assert_preserves_as_jwst(make_irs2_case("NRS2", n_groups=3, seed=1))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("detector", DETECTORS)
+def test_many_groups_and_integrations_are_corrected_as_by_jwst(detector):
+    assert_corrects_as_jwst(make_irs2_case(detector, n_groups=20))
+    assert_preserves_as_jwst(make_irs2_case(detector, n_groups=20, seed=2))
+    assert_corrects_as_jwst(make_irs2_case(detector, n_groups=4, n_integrations=2, n_frames=5))
+
+
+def test_transforms_rows_as_if_they_were_in_time_order():
+    rng = np.random.default_rng(2)
+    frame = rng.standard_normal((irs2.LINE_TICKS, DETECTOR_SIZE)).astype(np.float32)
+    frame[::3] = 0
+    source = np.arange(irs2.LINE_TICKS)
+    source[::3] = -1
+    weights = rng.standard_normal((2, irs2.FRAME_TICKS)).T.copy().view(np.complex128)[:, 0]
+    in_time = frame.T.astype(np.float64).ravel()
+    spectrum = np.fft.fft(in_time)
+    ours = to_frequencies(frame, source)
+    arranged = spectrum.reshape(irs2.LINE_TICKS, DETECTOR_SIZE)[:, : ours.shape[1]]
+    np.testing.assert_allclose(ours, arranged, atol=1e-5 * np.abs(spectrum).std())
+
+    expected = np.fft.ifft(spectrum * weights).real.reshape(DETECTOR_SIZE, irs2.LINE_TICKS).T
+    ticks = np.array([0, 5, 711])
+    back = from_frequencies(ours * real_part(weights.astype(np.complex64)), ticks)
+    np.testing.assert_allclose(back, expected[ticks], atol=1e-5 * expected.std())
+
+
+@settings(deadline=None, max_examples=12)
+@given(
+    detector=st.sampled_from(DETECTORS),
+    known=st.lists(st.integers(0, irs2.IRS2_RAW_ROWS - 1), max_size=60),
+    odd=st.lists(st.integers(0, 319), max_size=6),
+    table=st.lists(
+        st.tuples(st.integers(1, 4), st.integers(1, 2), st.integers(0, 2**32 - 1)), max_size=8
+    ),
+    n_sigma=st.sampled_from([3.0, 2.5]),
+)
+def test_bad_reference_samples_are_found_and_replaced_as_by_jwst(
+    detector, known, odd, table, n_sigma
+):
+    rng = np.random.default_rng(len(known) + 100 * len(odd))
+    raw = rng.normal(9000, 6, (1, 2, irs2.IRS2_RAW_ROWS, 8)).round().astype(np.uint16)
+    pairs = np.flatnonzero(np.tile(irs2.is_reference_sample(), irs2.OUTPUTS))[::2]
+    raw[:, :, pairs[odd]] += 60
+    case = make_small_case(detector, raw)
+    mask = np.zeros(raw.shape[2:], np.uint32)
+    mask[known, 3] = np.uint32(DQ.BAD_REF_PIXEL)
+    model = ramp_model(Case(case.exposure, raw, case.references.replace(mask=mask)))
+    jwst_irs2.flag_bad_refpix(model, n_sigma=n_sigma, flag_only=True)
+    jwst_irs2.flag_bad_refpix(model, replace_only=True)
+    flagged = (model.pixeldq & np.uint32(DQ.BAD_REF_PIXEL)).any(axis=1)
+
+    bias = np.zeros(raw.shape[2:], np.float32)
+    levels = look_at_levels(ArrayReader(raw), case.exposure, 0, bias, threads=1)
+    bad = flag_bad_rows([levels.pairs], (mask != 0).any(axis=1), n_sigma=n_sigma)
+    np.testing.assert_array_equal(bad, flagged)
+
+    output, odd_even, bits = np.array(table, np.int64).reshape(-1, 3).T
+    weights = Irs2Weights(None, None, output, odd_even, bits.astype(np.uint32))
+    turned = np.swapaxes(model.data, 2, 3)
+    turned = turned if detector == "NRS1" else turned[..., ::-1, ::-1]
+    flags = flagged if detector == "NRS1" else flagged[::-1]
+    reference = np.tile(irs2.is_reference_sample(), irs2.OUTPUTS)
+    jwst_irs2.clobber_ref(turned, output, odd_even, bits.astype(np.uint32), flags.copy(), reference)
+    first, second = replacements(bad, weights, detector)
+    data = raw[0].astype(np.float32)
+    ours = (data[:, first] + data[:, second]) / 2
+    ours[:, first < 0] = 0
+    np.testing.assert_array_equal(ours, model.data[0])
+
+
+def make_small_case(detector: str, raw: np.ndarray) -> Case:
+    """An exposure of a few columns, for what needs no transform."""
+    case = make_case(detector, "SUB32", n_groups=2)
+    n_integrations, n_groups, _, n_columns = raw.shape
+    exposure = replace(
+        case.exposure, readpatt="NRSIRS2RAPID", n_groups=n_groups, n_integrations=n_integrations,
+        subarray="FULL", xsize=n_columns, ysize=DETECTOR_SIZE, raw_shape=raw.shape,
+    )  # fmt: skip
+    return Case(exposure, raw, case.references.replace(superbias=None))
+
+
+@pytest.mark.parametrize("detector", DETECTORS)
+@pytest.mark.parametrize("n_frames", [1, 5])
+@pytest.mark.parametrize("grow", [0, 1, 2])
+def test_saturates_as_in_jwst(detector, n_frames, grow):
+    rng = np.random.default_rng(n_frames)
+    n_columns = 40
+    raw = rng.integers(0, 9000, (1, 4, irs2.IRS2_RAW_ROWS, n_columns)).astype(np.uint16)
+    raw[raw < 40] = 0
+    case = make_small_case(detector, np.sort(raw, axis=1))
+    divisor = 8 if n_frames == 5 else 1
+    exposure = replace(case.exposure, n_frames=n_frames, frame_divisor=divisor)
+    shape = (DETECTOR_SIZE, n_columns)
+    limit = 9000 * divisor / n_frames * 0.95
+    threshold = rng.normal(limit, limit / 60, shape).astype(np.float32)
+    threshold[rng.random(shape) < 0.01] = np.nan
+    dq = np.where(rng.random(shape) < 0.01, np.uint32(DQ.NO_SAT_CHECK), np.uint32(0))
+    bias = rng.normal(100, 50, (irs2.IRS2_RAW_ROWS, n_columns)).astype(np.float32)
+    bias[5, 5] = np.nan
+    mask = np.zeros(bias.shape, np.uint32)
+    model = ramp_model(Case(exposure, case.raw, case.references.replace(mask=mask)))
+    thresholds = datamodels.SaturationModel(data=threshold.copy(), dq=dq.copy())
+    label(thresholds, replace(exposure, ysize=DETECTOR_SIZE))
+    stock = irs2_flag_saturation(
+        model, thresholds, grow, True, datamodels.SuperBiasModel(data=bias)
+    ).groupdq[0][:, irs2.science_rows(detector)]
+
+    usable, usable_dq = usable_thresholds(threshold, dq)
+    references = case.references.replace(saturation=usable, saturation_dq=usable_dq, superbias=bias)
+    parameters = CalibrationParameters.model_validate(
+        {"saturation": {"n_pix_grow_sat": grow}}
+    ).saturation
+    look = SaturationLook(exposure, references, np.zeros(shape, bool), parameters)
+    for start in range(0, irs2.IRS2_RAW_ROWS, 640):
+        strip = slice(start, start + 640)
+        look.watch(strip, case.raw[0, :, strip].copy())
+    found = look.result()
+    ours = np.where(np.arange(4)[:, None, None] >= found.start, np.uint8(DQ.SATURATED), 0)
+    ours[1, found.second] = DQ.SATURATED
+    np.testing.assert_array_equal(ours, stock & np.uint8(DQ.SATURATED))
+    assert (ours != 0).mean() > 0.01
+    assert found.second.any() == (n_frames == 5)
+
+
+def test_results_do_not_depend_on_bands_and_threads():
+    case = make_irs2_case("NRS2", n_groups=3, n_integrations=2)
+    whole = calibrate_irs2(case, band_rows=DETECTOR_SIZE, threads=1)
+    for (ramp, maps), (other_ramp, other_maps) in zip(
+        whole, calibrate_irs2(case, band_rows=300, threads=4), strict=True
+    ):
+        np.testing.assert_array_equal(ramp, other_ramp)
+        for name in ("groupdq", "pixeldq", "rate", "rate_err", "negative_jumps"):
+            np.testing.assert_array_equal(getattr(maps, name), getattr(other_maps, name), name)
+
+
+def calibrate_irs2(case: Case, *, band_rows: int, threads: int) -> list:
+    shape = (case.exposure.n_groups, DETECTOR_SIZE, DETECTOR_SIZE)
+    buffers = [ArrayBuffer(shape) for _ in case.raw]
+    maps = calibrate_exposure(
+        ArrayReader(case.raw),
+        case.exposure,
+        case.references,
+        CalibrationParameters(),
+        buffers,
+        band_rows=band_rows,
+        threads=threads,
+    )
+    return [(buffer.ramp, each) for buffer, each in zip(buffers, maps, strict=True)]
