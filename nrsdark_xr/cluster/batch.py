@@ -6,7 +6,10 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from distributed import Client
 
 SECONDS_BETWEEN_LOOKS = 5.0
 """Pause between two looks at whether jobs have to be replaced."""
@@ -63,6 +66,12 @@ def waiting_for(cluster: Any) -> str | None:
         return None
     said = subprocess.run(command, capture_output=True, text=True, check=False).stdout
     return ", ".join(sorted(set(said.split()))) or None
+
+
+def jobs_wait(client: Client) -> bool:
+    """Whether a client's workers are jobs that wait in a queue."""
+    cluster = client.cluster
+    return hasattr(cluster, "job_cls") and waiting_for(cluster) is not None
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from nrsdark_xr.cluster.batch import jobs_wait
 from nrsdark_xr.errors import NrsdarkError
 
 if TYPE_CHECKING:
@@ -15,7 +16,10 @@ SECONDS_BETWEEN_POLLS = 0.02
 SECONDS_BETWEEN_LOOKS = 5.0
 """Pause between two looks at whether any worker is left."""
 SECONDS_WITHOUT_WORKERS = 120.0
-"""Time that a cluster may be without any worker: one that restarts is back by then."""
+"""Time that a cluster may be without any worker: one that restarts is back by then.
+
+Time in the queue of a batch system does not count.
+"""
 
 
 def died(place: object) -> NrsdarkError:
@@ -72,7 +76,7 @@ def as_finished(client: Client, futures: Iterable[Future]) -> Iterator[Future]:
         if now - looked < SECONDS_BETWEEN_LOOKS:
             continue
         looked = now
-        if client.nthreads():
+        if client.nthreads() or jobs_wait(client):
             seen = now
         elif now - seen > SECONDS_WITHOUT_WORKERS:
             raise NrsdarkError(

@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from nrsdark_xr.cluster import connect
+from nrsdark_xr.cluster.batch import jobs_wait
 from nrsdark_xr.errors import NrsdarkError
 from tests.end_to_end.commands import outcome, spawn, wait_for
 from tests.end_to_end.conftest import assert_same_products
@@ -113,6 +114,21 @@ def test_jobs_that_wait_for_ever_are_told_with_what_for(slurm, cluster_file):
     path.write_text(path.read_text().replace("wait: 60", "wait: 1"))
     with pytest.raises(NrsdarkError, match=r"within 1 s, its jobs wait for: PartitionTimeLimit;"):
         connect(str(path)).__enter__()
+    assert_queue_empties()
+
+
+def test_time_in_the_queue_is_no_time_without_workers(slurm, cluster_file):
+    with connect(str(cluster_file(1))) as client:
+        assert not jobs_wait(client)
+        subprocess.run(["scontrol", "update", "partition=ci", "state=down"], check=True)
+        try:
+            client.cluster.scale(2)
+            deadline = time.monotonic() + 60
+            while not jobs_wait(client):
+                assert time.monotonic() < deadline
+                time.sleep(0.1)
+        finally:
+            subprocess.run(["scontrol", "update", "partition=ci", "state=up"], check=True)
     assert_queue_empties()
 
 
