@@ -80,14 +80,18 @@ def demo(
     full_frame: Annotated[
         bool, typer.Option("--full-frame", help="Full frames instead of a subarray (slow).")
     ] = False,
+    irs2: Annotated[
+        bool, typer.Option("--irs2/--no-irs2", help="A few IRS2 darks beside the others, or none.")
+    ] = True,
 ) -> None:
-    """Simulate darks, run all five steps on them, and show the report."""
+    """Simulate darks, run all five steps on them, and show the reports."""
     from nrsdark_xr.steps.demo import run_demo
 
-    report = run_demo(out, full_frame=full_frame)
+    reports = run_demo(out, full_frame=full_frame, irs2=irs2)
     if sys.stdout.isatty():
-        typer.launch(str(report))
-    typer.echo(report)
+        typer.launch(str(reports[0]))
+    for report in reports:
+        typer.echo(report)
 
 
 @app.command()

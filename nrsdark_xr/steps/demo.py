@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
+import yaml
 from pydantic import ValidationError
 
 from nrsdark_xr.config import RunConfig
@@ -15,12 +16,26 @@ from nrsdark_xr.simulate.configuration import configure
 from nrsdark_xr.steps.run import run_steps
 
 RAW_BYTES_PER_PIXEL = 2
-SUBARRAY_DEMO = {"subarray": "SUBS200A1", "exposures": 10, "groups": 60, "seed": 1}
-FULL_FRAME_DEMO = {"subarray": "FULL", "exposures": 4, "groups": 30, "seed": 1}
+SUBARRAY_DEMO: dict[str, object] = {
+    "subarray": "SUBS200A1",
+    "exposures": 10,
+    "groups": 60,
+    "seed": 1,
+}
+FULL_FRAME_DEMO: dict[str, object] = {"subarray": "FULL", "exposures": 4, "groups": 30, "seed": 1}
+IRS2_DEMO: dict[str, object] = {
+    "subarray": "FULL",
+    "readpatt": "NRSIRS2RAPID",
+    "exposures": 3,
+    "groups": 5,
+    "seed": 1,
+}
+"""IRS2 reads full frames only: as few as products need, so as not to double the time."""
+IRS2_FOLDER = "irs2"
 
 
-def run_demo(directory: Path, *, full_frame: bool = False) -> Path:
-    """Simulate darks unless they are there already, run all steps, and return the report's path.
+def run_demo(directory: Path, *, full_frame: bool = False, irs2: bool = True) -> list[Path]:
+    """Simulate darks unless they are there already, run all steps, and return the reports.
 
     Parameters
     ----------
@@ -28,6 +43,14 @@ def run_demo(directory: Path, *, full_frame: bool = False) -> Path:
         Where everything goes.
     full_frame : bool
         Full frames rather than a small subarray.
+    irs2 : bool
+        Show IRS2 beside traditional readout, in a folder of its own within `directory`. Its
+        weights are made from the darks, too.
+
+    Returns
+    -------
+    list of Path
+        The report of the traditional darks, then that of the IRS2 ones.
 
     Raises
     ------
@@ -35,6 +58,15 @@ def run_demo(directory: Path, *, full_frame: bool = False) -> Path:
         If `directory` holds something else.
     """
     progress = Progress()
+    settings = FULL_FRAME_DEMO if full_frame else SUBARRAY_DEMO
+    reports = [_run(directory, progress, settings)]
+    if irs2:
+        reports.append(_run(directory / IRS2_FOLDER, progress, IRS2_DEMO))
+    return reports
+
+
+def _run(directory: Path, progress: Progress, settings: dict[str, object]) -> Path:
+    """Simulate one set unless it is there, run all steps on it, and return its report."""
     run_file = directory / "run.yaml"
     if run_file.exists():
         progress.say(f"Going on with the darks in {directory}")
@@ -45,11 +77,16 @@ def run_demo(directory: Path, *, full_frame: bool = False) -> Path:
                 file=directory,
                 remedy="give another folder with --out",
             )
-        settings = FULL_FRAME_DEMO if full_frame else SUBARRAY_DEMO
         simulate_with_progress(directory, progress, **settings)
-    config = RunConfig.load(run_file)
-    products = run_steps(config, progress=progress)
-    return Path(products[-1])
+        _make_weights_anew(run_file)
+    return Path(run_steps(RunConfig.load(run_file), progress=progress)[-1])
+
+
+def _make_weights_anew(run_file: Path) -> None:
+    """Take the refpix file out of the references, so that the run makes one."""
+    run = yaml.safe_load(run_file.read_text())
+    if run["references"].pop("refpix", None) is not None:
+        run_file.write_text(yaml.safe_dump(run, sort_keys=False))
 
 
 def simulate_with_progress(directory: Path, progress: Progress, **settings: object) -> Path:
