@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import pairwise, product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nrsdark_xr.progress import Progress
 from nrsdark_xr.steps.futures import as_finished, result_of
@@ -47,8 +47,6 @@ def compute_to_zarr(
     n_bytes : float
         Bytes that the blocks read together.
     """
-    import dask
-
     from nrsdark_xr.store.codecs import compressor  # zarr is heavy to import
 
     names = list(dataset.data_vars)
@@ -64,20 +62,54 @@ def compute_to_zarr(
         place.zarr_store(), mode="w", compute=False, encoding=encoding, consolidated=False
     )
 
-    # Optimized together: variable by variable, each would have a kernel call of its own.
-    (fused,) = dask.optimize(dataset)
-    blocks = [fused[name].data.to_delayed(optimize_graph=False) for name in names]
-    regions = _regions(fused[names[0]].data.chunks)
-    write = dask.delayed(_write_block, pure=False)
-    tasks = [
-        write(place, names, regions[index], *(block[..., *index].item() for block in blocks))
-        for index in np.ndindex(blocks[0].shape)
-    ]
+    tasks = list(block_tasks(dataset))
     share = n_bytes / len(tasks)
+    futures = client.map(_write_block, tasks, place=place, pure=False)
     with progress.stage(title, total_bytes=n_bytes, total_items=len(tasks), item="blocks") as stage:
-        for future in as_finished(client, client.compute(tasks, optimize_graph=False)):
+        for future in as_finished(client, futures):
             result_of(future, place.url)
             stage.advance(share, items=1)
+
+
+@dataclass(frozen=True)
+class BlockTask:
+    """All that makes one block of every variable: reading, computing, taking apart.
+
+    As one task it is worked on by one worker without a stop; Dask by itself would not fuse what
+    several variables share, and schedule half a dozen tasks for it.
+
+    Attributes
+    ----------
+    graph : dict
+        Dask graph.
+    keys : dict of str to tuple
+        Of the variables' blocks within it.
+    region : tuple of slice
+        What the block covers along the dimensions that all variables have.
+    """
+
+    graph: dict[Any, Any]
+    keys: dict[str, tuple[Any, ...]]
+    region: tuple[slice, ...]
+
+
+def block_tasks(dataset: xr.Dataset) -> Iterator[BlockTask]:
+    """Cut the graph of a lazy dataset, as `compute_to_zarr` takes it, into one task per block."""
+    import dask
+    from dask.optimization import cull
+
+    # Optimized together: variable by variable, each would have a kernel call of its own.
+    (fused,) = dask.optimize(dataset)
+    graph = dict(fused.__dask_graph__())
+    arrays = {str(name): fused[name].data for name in fused.data_vars}
+    first = next(iter(arrays.values()))
+    for index, region in _regions(first.chunks).items():
+        keys = {
+            name: (array.name, *(0,) * (array.ndim - first.ndim), *index)
+            for name, array in arrays.items()
+        }
+        part, _ = cull(graph, list(keys.values()))
+        yield BlockTask(dict(part), keys, region)
 
 
 @contextmanager
@@ -122,14 +154,16 @@ def _regions(chunks: Sequence[Sequence[int]]) -> dict[tuple[int, ...], tuple[sli
     return dict(zip(np.ndindex(shape), product(*axes), strict=True))
 
 
-def _write_block(
-    place: Location, names: Sequence[Hashable], region: tuple[slice, ...], *values: NDArray[Any]
-) -> None:
+def _write_block(task: BlockTask, place: Location) -> None:
+    """Make one block of each variable, and write them as whole chunks."""
+    import dask
     import zarr
 
     from nrsdark_xr.store.location import writing
 
+    values = dask.get(task.graph, list(task.keys.values()))
     with writing(place.url):
         store = place.zarr_store()
-        for name, value in zip(names, values, strict=True):
-            zarr.open_array(store, path=str(name), mode="r+", zarr_format=3)[..., *region] = value
+        for name, value in zip(task.keys, values, strict=True):
+            array = zarr.open_array(store, path=name, mode="r+", zarr_format=3)
+            array[..., *task.region] = value

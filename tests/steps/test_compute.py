@@ -7,9 +7,13 @@ import pytest
 import xarray as xr
 
 from nrsdark_xr.cluster import connect
-from nrsdark_xr.products.blocks import map_kernel
+from nrsdark_xr.products import average_ramp
+from nrsdark_xr.products.blocks import Stacked, map_kernel
 from nrsdark_xr.progress import Progress
-from nrsdark_xr.steps.compute import compute_to_zarr, computing_here
+from nrsdark_xr.steps.compute import block_tasks, compute_to_zarr, computing_here
+from nrsdark_xr.store import open_ramps
+from nrsdark_xr.store.location import Location
+from tests.store.helpers import make_exposure, make_store
 
 CALLS: list[tuple[int, ...]] = []
 
@@ -34,7 +38,7 @@ def test_one_kernel_call_makes_all_outputs_of_a_block(client, tmp_path):
     said = io.StringIO()
     compute_to_zarr(
         lazy,
-        str(tmp_path / "out.zarr"),
+        Location.of(tmp_path / "out.zarr", None),
         client=client,
         progress=Progress(said),
         title="sums",
@@ -48,6 +52,47 @@ def test_one_kernel_call_makes_all_outputs_of_a_block(client, tmp_path):
     assert "sums: 4/4 blocks" in said.getvalue()
 
 
+def sum_and_ends(values):
+    return values.sum(axis=0), np.stack([values[0], values[-1]])
+
+
+def test_an_output_may_have_a_dimension_in_front(client, tmp_path):
+    values = np.random.default_rng(0).normal(size=(3, 8, 10)).astype(np.float32)
+    array = xr.DataArray(values, dims=("file", "y", "x")).chunk(file=-1, y=4, x=5)
+    outputs = {"total": np.float32, "ends": Stacked(np.float32, "end", 2)}
+    lazy = xr.Dataset(map_kernel(sum_and_ends, array, outputs=outputs, reduce=("file",)))
+    compute_to_zarr(
+        lazy,
+        Location.of(tmp_path / "out.zarr", None),
+        client=client,
+        progress=Progress(io.StringIO()),
+        title="sums",
+        n_bytes=values.nbytes,
+    )
+    written = xr.open_zarr(tmp_path / "out.zarr", consolidated=False)
+    np.testing.assert_array_equal(written["total"], values.sum(axis=0))
+    np.testing.assert_array_equal(written["ends"], values[[0, -1]])
+    assert written["ends"].encoding["chunks"] == (1, 4, 5)
+
+
+@pytest.mark.parametrize("files", [2, 5])
+def test_one_task_for_each_block_however_many_files(tmp_path, files):
+    exposures = [
+        make_exposure(f"jw_{i}", n_groups=40, ysize=256, xsize=512, raw_shape=(1, 40, 256, 512))
+        for i in range(files)
+    ]
+    store, _ = make_store(tmp_path / "ramps.zarr", exposures)
+    ramps = open_ramps(store.url)
+    early = xr.DataArray(np.arange(files) < 1, dims="file")
+    blocks = int(np.prod([len(ramps.chunksizes[dim]) for dim in ("group", "y", "x")]))
+    assert blocks > 4
+    for periods in ({}, {"early": early}):
+        tasks = list(block_tasks(average_ramp(ramps, periods=periods)))
+        assert len(tasks) == blocks
+        kept = sum(len(task.graph) for task in tasks)
+        assert kept == blocks * (4 + len(tasks[0].keys))  # kernel, three small arrays, fields
+
+
 def test_a_failing_block_is_an_error(client, tmp_path):
     def kernel(values):
         raise ValueError("broken block")
@@ -57,7 +102,7 @@ def test_a_failing_block_is_an_error(client, tmp_path):
     with pytest.raises(ValueError, match="broken block"):
         compute_to_zarr(
             lazy,
-            str(tmp_path / "out.zarr"),
+            Location.of(tmp_path / "out.zarr", None),
             client=client,
             progress=Progress(io.StringIO()),
             title="sums",

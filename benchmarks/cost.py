@@ -1,0 +1,258 @@
+"""What it costs to make darks of all NIRSpec dark exposures to date, on 1, 10 and 100 workers.
+
+    python benchmarks/cost.py [--workers 1 10 100] [--trad 300] [--irs2 300] [--seconds 60]
+
+Bytes and requests of an exposure are those that `nrsdark plan` predicts for object storage; seconds
+of tasks are measured ones (options). Wall times come from the scheduler of distributed itself: it
+is given a task for each task of the real runs, which waits as long as that one takes, times a scale
+that makes all of it last about --seconds. Its own work per task is therefore overstated by the
+scale; it is told beside. The client makes dark, mask and report of each run by itself meanwhile.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import heapq
+import logging
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from tables import print_table
+
+from nrsdark_xr.exposures import Exposure
+from nrsdark_xr.plan.steps import (
+    NOTHING,
+    Traffic,
+    average_product,
+    raw_traffic,
+    step_row_traffic,
+    synthesize_product,
+)
+from nrsdark_xr.store.schema import Configuration
+
+HOUR = 3600.0
+GB = 1e9
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of exposure, and the core-seconds that are spent on one.
+
+    Attributes
+    ----------
+    name : str
+    exposure : Exposure
+    number : int
+        Exposures to date.
+    prepare : float
+        Core-seconds of both passes over the raw file, bias groups included.
+    average : float
+        Core-seconds of averaging, per exposure.
+    client : float
+        Seconds of one run that only its client works: superbias, dark and mask, report.
+    """
+
+    name: str
+    exposure: Exposure
+    number: int
+    prepare: float
+    average: float
+    client: float
+
+    def tasks(self, files: int) -> list[list[float]]:
+        """Lengths of the tasks of each run of `files` exposures: calibration, then blocks."""
+        blocks = average_product(Configuration.of(self.exposure), files).blocks
+        runs = []
+        for start in range(0, self.number, files):
+            n = min(files, self.number - start)
+            runs.append([self.prepare] * n + [self.average * n / blocks] * blocks)
+        return runs
+
+    def traffic(self, files: int) -> tuple[Traffic, Traffic]:
+        """Read and written per exposure, in runs of `files` exposures."""
+        configuration = Configuration.of(self.exposure)
+        read = raw_traffic(self.exposure, "bias") + raw_traffic(self.exposure, "prepare")
+        written = step_row_traffic(configuration, "bias")
+        written += step_row_traffic(configuration, "prepare")
+        shared_read = shared_written = NOTHING
+        for product in (average_product, synthesize_product):
+            plan = product(configuration, files)
+            shared_read, shared_written = shared_read + plan.read, shared_written + plan.written
+        return read + _share(shared_read, files), written + _share(shared_written, files)
+
+
+def _share(traffic: Traffic, files: int) -> Traffic:
+    return Traffic(traffic.n_bytes // files, traffic.objects // files)
+
+
+def exposure_of(readpatt: str, n_groups: int, raw_rows: int, group_time: float) -> Exposure:
+    """A full-frame dark on object storage."""
+    return Exposure(
+        url="s3://bucket/jw_uncal.fits",
+        name="jw",
+        detector="NRS1",
+        readpatt=readpatt,
+        subarray="FULL",
+        exp_type="NRS_DARK",
+        grating="G140H",
+        filter="OPAQUE",
+        program="",
+        observation="",
+        date_obs="2024-01-01T00:00:00.000",
+        n_integrations=1,
+        n_groups=n_groups,
+        n_frames=1,
+        group_gap=0,
+        frame_divisor=1,
+        n_outputs=4,
+        frame_time=group_time,
+        group_time=group_time,
+        xstart=1,
+        ystart=1,
+        xsize=2048,
+        ysize=2048,
+        gain_factor=1.0,
+        data_offset=0,
+        raw_shape=(1, n_groups, raw_rows, 2048),
+    )
+
+
+def makespan(lengths: Iterable[float], workers: int) -> float:
+    """Seconds that tasks take when each goes to the worker that is free first."""
+    busy = [0.0] * workers
+    for length in lengths:
+        heapq.heappush(busy, heapq.heappop(busy) + length)
+    return max(busy)
+
+
+def one_after_another(kinds: Sequence[Kind], files: int, workers: int) -> float:
+    """Seconds when each run has all workers to itself, and its client works between."""
+    total = 0.0
+    for kind in kinds:
+        for lengths in kind.tasks(files):
+            n = len(lengths) - average_product(Configuration.of(kind.exposure), files).blocks
+            total += makespan(lengths[:n], workers) + makespan(lengths[n:], workers) + kind.client
+    return total
+
+
+async def _wait(seconds: float, _number: int) -> None:
+    await asyncio.sleep(seconds)
+
+
+def stand_in_run(lengths: Sequence[float], workers: int, scale: float) -> float:
+    """Seconds that distributed takes for stand-ins of tasks, on workers within this process."""
+    from distributed import Client, LocalCluster, wait
+
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    cluster = LocalCluster(
+        n_workers=workers,
+        threads_per_worker=1,
+        processes=False,
+        dashboard_address=None,
+        memory_limit=0,
+        silence_logs=logging.CRITICAL,
+    )
+    with cluster, Client(cluster) as client:
+        client.wait_for_workers(workers)
+        scaled = [length * scale for length in lengths]
+        started = time.perf_counter()
+        wait(client.map(_wait, scaled, range(len(scaled)), pure=False, batch_size=1000))
+        return time.perf_counter() - started
+
+
+def tell_costs(kinds: Sequence[Kind], files: int) -> None:
+    rows = []
+    for kind in kinds:
+        read, written = kind.traffic(files)
+        core_hours = (kind.prepare + kind.average + kind.client / files) / HOUR
+        rows.append(
+            (
+                kind.name,
+                f"{kind.exposure.data_bytes / GB:.2f}",
+                f"{read.n_bytes / GB:.1f}",
+                f"{written.n_bytes / GB:.1f}",
+                f"{read.objects + written.objects:,}",
+                f"{core_hours:.4f}",
+            )
+        )
+    heads = ("per exposure", "raw [GB]", "read [GB]", "written [GB]", "requests", "core-hours")
+    print_table(heads, rows)
+
+
+def tell_walls(kinds: Sequence[Kind], files: int, workers: Sequence[int], seconds: float) -> None:
+    runs = [lengths for kind in kinds for lengths in kind.tasks(files)]
+    lengths = sorted((length for run in runs for length in run), reverse=True)
+    work = sum(lengths)
+    print(
+        f"\n{sum(kind.number for kind in kinds)} exposures in {len(runs)} runs: "
+        f"{len(lengths):,} tasks, {work / HOUR:.1f} core-hours on workers"
+    )
+    rows = []
+    for number in workers:
+        scale = seconds * number / work
+        shortest = makespan(lengths, number)
+        taken = stand_in_run(lengths, number, scale)
+        overhead = max(0.0, taken - shortest * scale) / len(lengths)
+        rows.append(
+            (
+                str(number),
+                f"{one_after_another(kinds, files, number) / HOUR:.2f}",
+                f"{shortest / HOUR:.2f}",
+                f"{taken / scale / HOUR:.2f}",
+                f"{scale:.4f}",
+                f"{1e3 * overhead:.2f}",
+                f"{(shortest + overhead * len(lengths)) / HOUR:.2f}",
+            )
+        )
+    heads = (
+        "workers",
+        "one run after another [h]",
+        "all at once, no overhead [h]",
+        "by distributed, scaled back [h]",
+        "scale",
+        "overhead per task [ms]",
+        "all at once, that overhead unscaled [h]",
+    )
+    print_table(heads, rows)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--workers", type=int, nargs="+", default=[1, 10, 100])
+    parser.add_argument("--trad", type=int, default=300, help="traditional full frames to date")
+    parser.add_argument("--irs2", type=int, default=300, help="IRS2 full frames to date")
+    parser.add_argument("--files", type=int, default=15, help="exposures of a run")
+    parser.add_argument("--seconds", type=float, default=60, help="each simulated run lasts about")
+    parser.add_argument("--trad-prepare", type=float, default=20.0, help="core-seconds")
+    parser.add_argument("--trad-average", type=float, default=12.0, help="core-seconds")
+    parser.add_argument("--trad-client", type=float, default=35.0, help="seconds per run")
+    parser.add_argument("--irs2-prepare", type=float, default=200.0, help="core-seconds")
+    parser.add_argument("--irs2-average", type=float, default=28.0, help="core-seconds")
+    parser.add_argument("--irs2-client", type=float, default=80.0, help="seconds per run")
+    given = parser.parse_args()
+    kinds = (
+        Kind(
+            "TRAD, 88 groups",
+            exposure_of("NRSRAPID", 88, 2048, 10.73677),
+            given.trad,
+            given.trad_prepare,
+            given.trad_average,
+            given.trad_client,
+        ),
+        Kind(
+            "IRS2, 200 groups",
+            exposure_of("NRSIRS2RAPID", 200, 3200, 14.58889),
+            given.irs2,
+            given.irs2_prepare,
+            given.irs2_average,
+            given.irs2_client,
+        ),
+    )
+    tell_costs(kinds, given.files)
+    tell_walls(kinds, given.files, given.workers, given.seconds)
+
+
+if __name__ == "__main__":
+    main()
