@@ -48,6 +48,7 @@ def find_jumps(
     thresholds: tuple[float, float, float],
     neighbours: tuple[float, float],
     single_pass: bool,
+    network: NDArray[Any],
     cleared: NDArray[Any],
     negative_jumps: NDArray[Any],
 ) -> None:
@@ -64,6 +65,8 @@ def find_jumps(
         Smallest and largest jump, in sigma, that flags its neighbours; (inf, -inf) for none.
     single_pass : bool
         All jumps at once, else one after the other.
+    network : ndarray of int
+        `nrsdark_xr.calibration._medians.median_network` for all differences of a pixel.
     cleared : ndarray of uint8, shape (integration, group, y, x)
         `groupdq` after `clear_redundant_jumps`.
     negative_jumps : ndarray of uint16, shape (integration, y, x)
@@ -77,7 +80,6 @@ def find_jumps(
     previous = np.empty(_TILE, np.float32)
     tile_gain = np.empty(_TILE, np.float32)
     noise = np.empty(_TILE, np.float64)
-    scale = np.empty(_TILE, np.float32)
     medians = np.empty(_TILE, np.float64)
     sigmas = np.empty(_TILE, np.float64)
     scratch = np.empty((3, total), np.float64)
@@ -90,7 +92,6 @@ def find_jumps(
                 electrons = readnoise[y, start + p] * tile_gain[p]
                 squared = electrons * electrons
                 noise[p] = np.float64(squared) / n_frames
-                scale[p] = np.abs(electrons)
             for i in range(n_integrations):
                 for g in range(n_groups):
                     _load(
@@ -102,7 +103,7 @@ def find_jumps(
                     if g > 0:
                         _subtract(current, previous, size, differences[i * n_differences + g - 1])
                     current, previous = previous, current
-            column_medians(differences, size, scale, medians)
+            column_medians(differences, size, network, medians)
             for p in range(size):
                 sigma = np.sqrt(np.abs(medians[p]) + noise[p])
                 sigmas[p] = sigma if sigma != 0.0 else np.nan

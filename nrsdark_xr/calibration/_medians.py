@@ -1,7 +1,13 @@
-"""Medians of many short columns at once, on the processor's vector units."""
+"""Medians of many short columns at once, on the processor's vector units.
+
+All columns go through one network of compare-exchanges (Batcher's merge exchange: Knuth, The Art of
+Computer Programming 3, 5.2.2 M), of which only those are kept that the middle depends on: the same
+steps for each column, without a branch.
+"""
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -9,157 +15,105 @@ from numpy.typing import NDArray
 
 from nrsdark_xr.compile import kernel
 
-_MAX_STEPS = 24
-"""Trials before the columns that are left (infinities, many equal values) are sorted."""
-_NEWTON = 2.5
-"""Inverse of the normal density at its centre, in sigma."""
+_BLOCK = 64
+"""Columns that are sorted at once: 87 rows of them stay in the L1 cache."""
+
+
+@lru_cache(maxsize=8)
+def median_network(n: int) -> NDArray[np.int64]:
+    """Pairs of rows to put in order, one after the other, for the middle of `n` rows.
+
+    Parameters
+    ----------
+    n : int
+        At least 1.
+
+    Returns
+    -------
+    ndarray of int, shape (pair, 2)
+        Afterwards, rows n // 2 - 1 and n // 2 hold what they would if all were sorted.
+    """
+    needed = {max(n // 2 - 1, 0), n // 2}
+    kept = []
+    for low, high in reversed(_merge_exchange(n)):
+        if low in needed or high in needed:
+            needed |= {low, high}
+            kept.append((low, high))
+    network = np.array(kept[::-1], np.int64).reshape(-1, 2)
+    network.flags.writeable = False
+    return network
+
+
+def _merge_exchange(n: int) -> list[tuple[int, int]]:
+    """Pairs that sort `n` rows; names as in Knuth's algorithm M."""
+    pairs = []
+    top = 1 << max((n - 1).bit_length() - 1, 0)
+    p = top
+    while p > 0:
+        q, r, d = top, 0, p
+        while True:
+            pairs += [(i, i + d) for i in range(n - d) if i & p == r]
+            if q == p:
+                break
+            d, q, r = q - p, q >> 1, p
+        p >>= 1
+    return pairs
 
 
 @kernel
 def column_medians(
-    values: NDArray[Any],
-    size: int,
-    scale: NDArray[Any],
-    medians: NDArray[Any],
+    values: NDArray[Any], size: int, network: NDArray[Any], medians: NDArray[Any]
 ) -> None:
     """Medians of the columns of a tile, NaN left out; NaN where nothing is left.
-
-    All columns at once: each step counts the values up to one trial value per column, so that the
-    processor's vector units do the work; a column ends when its trial value parts the lower from
-    the upper half.
 
     Parameters
     ----------
     values : ndarray of float32 or float64, shape (n, tile)
     size : int
         Columns in use.
-    scale : ndarray, shape (tile,)
-        A guess at the scatter of each column: speed depends on it, the result does not.
+    network : ndarray of int
+        `median_network` of n.
     medians : ndarray of float64, shape (tile,)
         Filled with the medians, means of the two middle values where their number is even.
     """
-    n_values = values.shape[0]
-    floats = np.empty((6, size), values.dtype)
-    low, high, trial = floats[0], floats[1], floats[2]
-    top, bottom, above = floats[3], floats[4], floats[5]
-    counts = np.empty((5, size), np.int32)
-    usable, wanted, below = counts[0], counts[1], counts[2]
-    below_low, below_high = counts[3], counts[4]
-    for p in range(size):
-        low[p] = np.inf
-        high[p] = -np.inf
-        usable[p] = 0
-    for k in range(n_values):
-        row = values[k]
-        for p in range(size):
-            value = row[p]
-            usable[p] += value == value
-            low[p] = value if value < low[p] else low[p]
-            high[p] = value if value > high[p] else high[p]
-    for p in range(size):
-        wanted[p] = (usable[p] + 1) // 2
-        below_low[p] = 0
-        below_high[p] = usable[p]
-        guess = _ninther(values, p)
-        trial[p] = guess if guess == guess else low[p]
-    for step in range(_MAX_STEPS):
-        for p in range(size):
-            below[p] = 0
-        for k in range(n_values):
-            row = values[k]
-            for p in range(size):
-                below[p] += row[p] <= trial[p]
-        unfinished = 0
-        for p in range(size):
-            if below_high[p] == wanted[p]:
-                trial[p] = high[p]
-                continue
-            if below[p] >= wanted[p]:
-                high[p] = trial[p]
-                below_high[p] = below[p]
+    n = values.shape[0]
+    block = np.zeros(n * _BLOCK, values.dtype)
+    unusable = np.empty(_BLOCK, np.int32)
+    for start in range(0, size, _BLOCK):
+        width = min(_BLOCK, size - start)
+        unusable[:] = 0
+        for k in range(n):
+            row = block[k * _BLOCK : (k + 1) * _BLOCK]
+            _copy_without_nan(values[k][start : start + width], row, unusable)
+        _sort(block, network)
+        lower, upper = block[max(n // 2 - 1, 0) * _BLOCK :], block[n // 2 * _BLOCK :]
+        for p in range(width):
+            usable = n - unusable[p]
+            if usable == 0:
+                medians[start + p] = np.nan
+            elif usable % 2 == 0:
+                medians[start + p] = (np.float64(lower[p]) + np.float64(upper[p])) / 2.0
             else:
-                low[p] = trial[p]
-                below_low[p] = below[p]
-            if below_high[p] == wanted[p]:
-                continue
-            unfinished += 1
-            trial[p] = _next_trial(
-                step, low[p], high[p], below_low[p], below_high[p], wanted[p], usable[p], scale[p]
-            )
-        if unfinished == 0:
-            break
-    for p in range(size):
-        top[p] = -np.inf
-        bottom[p] = np.inf
-        above[p] = np.inf
-    for k in range(n_values):
-        row = values[k]
-        for p in range(size):
-            value = row[p]
-            top[p] = value if value <= high[p] and value > top[p] else top[p]
-            above[p] = value if value > high[p] and value < above[p] else above[p]
-            bottom[p] = value if value > low[p] and value < bottom[p] else bottom[p]
-    for p in range(size):
-        if usable[p] == 0:
-            medians[p] = np.nan
-        elif below_high[p] == wanted[p]:
-            if usable[p] & 1:
-                medians[p] = top[p]
-            else:
-                medians[p] = (np.float64(top[p]) + np.float64(above[p])) / 2.0
-        elif top[p] == bottom[p]:  # equal values across the middle
-            medians[p] = top[p]
-        else:
-            medians[p] = np.nanmedian(values[:, p].astype(np.float64))
+                medians[start + p] = upper[p] if n % 2 else lower[p]
 
 
 @kernel
-def _next_trial(
-    step: int,
-    low: float,
-    high: float,
-    below_low: int,
-    below_high: int,
-    wanted: int,
-    usable: int,
-    scale: float,
-) -> float | np.float32:
-    """Where to look next for the middle, between `low` (too low) and `high` (too high)."""
-    if step == 0:
-        # Newton's step with the density of normal noise at its centre.
-        if below_low > 0:
-            guess = low + scale * np.float32(_NEWTON * (wanted + 0.5 - below_low) / usable)
-        else:
-            guess = high + scale * np.float32(_NEWTON * (wanted - 0.5 - below_high) / usable)
-        if guess > low and guess < high:
-            return guess
-    if step % 3 != 2 and below_low > 0:
-        share = np.float32(wanted + 0.5 - below_low) / np.float32(below_high + 1 - below_low)
-        guess = low + (high - low) * share
-    else:
-        guess = low + (high - low) * np.float32(0.5)
-    return guess if guess > low and guess < high else low
+def _copy_without_nan(values: NDArray[Any], row: NDArray[Any], unusable: NDArray[Any]) -> None:
+    """Replace NaN by infinities of either sign in turn: the middle stays where it is."""
+    for p in range(values.size):
+        value = values[p]
+        is_nan = value != value
+        infinity = np.float32(-np.inf) if unusable[p] & 1 else np.float32(np.inf)
+        row[p] = infinity if is_nan else value
+        unusable[p] += is_nan
 
 
 @kernel
-def _ninther(values: NDArray[Any], p: int) -> float:
-    """Median of three medians of three values of column `p`."""
-    step = max(values.shape[0] // 9, 1)
-    last = values.shape[0] - 1
-    a = _middle(values[0, p], values[min(step, last), p], values[min(2 * step, last), p])
-    b = _middle(
-        values[min(3 * step, last), p],
-        values[min(4 * step, last), p],
-        values[min(5 * step, last), p],
-    )
-    c = _middle(
-        values[min(6 * step, last), p],
-        values[min(7 * step, last), p],
-        values[min(8 * step, last), p],
-    )
-    return _middle(a, b, c)
-
-
-@kernel
-def _middle(a: float, b: float, c: float) -> float:
-    return max(min(a, b), min(max(a, b), c))
+def _sort(block: NDArray[Any], network: NDArray[Any]) -> None:
+    """Put pairs of rows in order; indices without sign let the compiler use vectors."""
+    for pair in range(network.shape[0]):
+        low, high = np.uint64(network[pair, 0] * _BLOCK), np.uint64(network[pair, 1] * _BLOCK)
+        for p in range(np.uint64(_BLOCK)):
+            a, b = block[low + p], block[high + p]
+            block[low + p] = a if a < b else b
+            block[high + p] = b if a < b else a

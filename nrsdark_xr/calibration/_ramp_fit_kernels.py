@@ -58,6 +58,7 @@ def fit_ramps(
     gain: NDArray[Any],
     noise: NDArray[Any],
     first_row: int,
+    network: NDArray[Any],
     constants: Constants,
     rate: NDArray[Any],
     rate_err: NDArray[Any],
@@ -74,6 +75,8 @@ def fit_ramps(
         `noise` is that of one group [e-].
     first_row : int
         Row of `ramp` and `groupdq` that belongs to y = 0.
+    network : ndarray of int
+        `nrsdark_xr.calibration._medians.median_network` for the differences of a ramp.
     constants : Constants
     rate, rate_err, dq, var_poisson, var_rnoise : ndarray, shape (integration, y, x)
     """
@@ -86,16 +89,15 @@ def fit_ramps(
     differences = np.empty((max(n_groups - 1, 1), _TILE))
     medians = np.empty(_TILE)
     median_rates = np.empty(_TILE)
-    scale = np.empty(_TILE)
+    simple = np.empty(_TILE, np.bool_)
     data = np.empty(n_groups)
     flags = np.empty(n_groups, np.uint8)
     for y in range(n_rows):
         row = first_row + y
         for start in range(0, n_columns, _TILE):
             size = min(_TILE, n_columns - start)
-            for p in range(size):
-                scale[p] = noise[y, start + p] / gain[y, start + p]
-                median_rates[p] = 0.0
+            end = start + size
+            median_rates[:] = 0.0
             for i in range(n_integrations):
                 _read_tile(
                     ramp[i],
@@ -108,59 +110,100 @@ def fit_ramps(
                     differences,
                 )
                 if n_groups > 1:
-                    column_medians(differences, size, scale, medians)
+                    column_medians(differences, size, network, medians)
                 for p in range(size):
-                    median_rates[p] += _median_rate(
-                        ramp[i, :, row, start + p],
-                        groupdq[i, :, row, start + p],
-                        medians[p],
-                        good[i, p],
-                        constants,
-                    )
-            for i in range(n_integrations):
-                for p in range(size):
-                    x = start + p
-                    electrons_per_dn = np.float64(gain[y, x])
-                    read_noise = np.float64(noise[y, x])
-                    pixel_flags = pixeldq[y, x]
-                    if not electrons_per_dn > 0.0:
-                        pixel_flags |= _BAD_GAIN
-                    signal = ends[i, 1, p] - ends[i, 0, p]
-                    pixel = (
-                        electrons_per_dn,
-                        read_noise,
-                        median_rates[p] / np.float32(n_integrations),
-                    )
-                    if (
-                        seen[i, p] == 0
-                        and n_groups > 2
-                        and np.isfinite(sums[i, 0, p])
-                        and read_noise > 0.0
-                        and _weight_power(signal, electrons_per_dn, read_noise) == 0.0
-                    ):
-                        slope = _unweighted_slope(sums[i, 0, p], sums[i, 1, p], n_groups)
-                        inverse = _inverse_variances(n_groups, pixel, constants.group_time)
-                        fit = (
-                            (slope / constants.group_time) * inverse[1],
-                            inverse[0],
-                            inverse[1],
-                            inverse[2],
-                        )
+                    if seen[i, p] == 0 and n_groups > 1 and medians[p] == medians[p]:
+                        median_rates[p] += medians[p] / constants.group_time
                     else:
+                        median_rates[p] += _median_rate(
+                            ramp[i, :, row, start + p],
+                            groupdq[i, :, row, start + p],
+                            medians[p],
+                            good[i, p],
+                            constants,
+                        )
+            for p in range(size):
+                median_rates[p] /= np.float32(n_integrations)
+            for i in range(n_integrations):
+                _fit_unflagged(
+                    sums[i],
+                    ends[i],
+                    seen[i],
+                    median_rates,
+                    pixeldq[y][start:end],
+                    gain[y][start:end],
+                    noise[y][start:end],
+                    n_groups,
+                    constants,
+                    simple,
+                    rate[i, y][start:end],
+                    rate_err[i, y][start:end],
+                    dq[i, y][start:end],
+                    var_poisson[i, y][start:end],
+                    var_rnoise[i, y][start:end],
+                )
+                for p in range(size):
+                    if simple[p] and n_groups > 2:
+                        continue
+                    x = start + p
+                    pixel_flags = _pixel_flags(pixeldq[y, x], gain[y, x])
+                    pixel = np.float64(gain[y, x]), np.float64(noise[y, x]), median_rates[p]
+                    for g in range(n_groups):
+                        flags[g] = groupdq[i, g, row, x]
+                        data[g] = np.nan if flags[g] & _SATURATED else ramp[i, g, row, x]
+                    if constants.suppress_one_group and good[i, p] == 1:
                         for g in range(n_groups):
-                            flags[g] = groupdq[i, g, row, x]
-                            data[g] = np.nan if flags[g] & _SATURATED else ramp[i, g, row, x]
-                        if constants.suppress_one_group and good[i, p] == 1:
-                            for g in range(n_groups):
-                                flags[g] |= _DO_NOT_USE
-                        pixel_flags |= _ramp_flags(flags)
-                        fit = _fit_segments(data, flags, pixel, constants)
+                            flags[g] |= _DO_NOT_USE
+                    pixel_flags |= _ramp_flags(flags)
+                    fit = _fit_segments(data, flags, pixel, constants)
                     result = _combine(fit, pixel_flags & _INVALID != 0, constants.over_exposure)
                     if seen[i, p] & _SATURATED:
                         pixel_flags |= _SATURATED
                     rate[i, y, x], rate_err[i, y, x] = result[0], result[1]
                     var_poisson[i, y, x], var_rnoise[i, y, x] = result[2], result[3]
                     dq[i, y, x] = pixel_flags
+
+
+@kernel
+def _pixel_flags(flags: np.uint32, gain: np.float32) -> np.uint32:
+    return np.uint32(flags) if gain > 0.0 else np.uint32(flags | _BAD_GAIN)
+
+
+@kernel
+def _fit_unflagged(
+    sums: NDArray[Any],
+    ends: NDArray[Any],
+    seen: NDArray[Any],
+    median_rates: NDArray[Any],
+    pixeldq: NDArray[Any],
+    gain: NDArray[Any],
+    noise: NDArray[Any],
+    n_groups: int,
+    constants: Constants,
+    simple: NDArray[Any],
+    rate: NDArray[Any],
+    rate_err: NDArray[Any],
+    dq: NDArray[Any],
+    var_poisson: NDArray[Any],
+    var_rnoise: NDArray[Any],
+) -> None:
+    """Fit all ramps of a tile as if they were without flags and of low signal.
+
+    Fills `simple` with whether they are; what else is filled holds for these.
+    """
+    for p in range(rate.size):
+        pixel = np.float64(gain[p]), np.float64(noise[p]), median_rates[p]
+        signal = ends[1, p] - ends[0, p]
+        unweighted = _weight_power(signal, pixel[0], pixel[1]) == 0.0
+        simple[p] = (seen[p] == 0) & np.isfinite(sums[0, p]) & (pixel[1] > 0.0) & unweighted
+        slope = _unweighted_slope(sums[0, p], sums[1, p], n_groups) / constants.group_time
+        inverse = _inverse_variances(n_groups, pixel, constants.group_time)
+        flags = _pixel_flags(pixeldq[p], gain[p])
+        fit = slope * inverse[1], inverse[0], inverse[1], inverse[2]
+        result = _combine(fit, flags & _INVALID != 0, constants.over_exposure)
+        rate[p], rate_err[p] = result[0], result[1]
+        var_poisson[p], var_rnoise[p] = result[2], result[3]
+        dq[p] = flags
 
 
 @kernel

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nrsdark_xr.calibration import _jump_kernels
+from nrsdark_xr.calibration._medians import median_network
 from nrsdark_xr.calibration.parameters import JumpParameters
 from nrsdark_xr.detector import DQ
 
@@ -100,6 +101,7 @@ def find_jumps(
                 else (np.inf, -np.inf)
             ),
             usable - 1 >= parameters.min_diffs_single_pass,
+            median_network(n_integrations * (shape[1] - 1)),
             cleared,
             negative_jumps,
         )

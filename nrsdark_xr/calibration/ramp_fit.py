@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nrsdark_xr.calibration import _ramp_fit_kernels
+from nrsdark_xr.calibration._medians import median_network
 from nrsdark_xr.calibration.parameters import RampFitParameters
 
 
@@ -106,6 +107,7 @@ def fit_ramps(
         gain,
         noise.astype(np.float32),
         first_row,
+        median_network(max(shape[1] - 1, 1)),
         constants,
         *result,
     )
