@@ -7,8 +7,9 @@ list of flagged pixels, and ellipses are worked out only when somebody asks.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,6 +17,9 @@ from numpy.typing import NDArray
 
 from nrsdark_xr.compile import kernel
 
+Candidates = Callable[
+    [NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]], NDArray[np.bool_]
+]
 _SMALLEST_RING = 8
 """Pixels of the smallest region with a hole in it: a ring around one pixel."""
 _BLOCK = 64
@@ -107,16 +111,21 @@ class Region:
     @cached_property
     def ellipse(self) -> Ellipse:
         """The ellipse of the same second moments."""
-        from skimage.measure import regionprops
+        image = self.image()
+        return Ellipse(self.x, self.y, *_axes_and_angle(image.shape, image.tobytes()))
 
-        (properties,) = regionprops(self.image())
-        return Ellipse(
-            self.x,
-            self.y,
-            properties.axis_minor_length - 1,
-            properties.axis_major_length - 1,
-            float(np.degrees(properties.orientation)),
-        )
+
+@lru_cache(maxsize=4096)
+def _axes_and_angle(shape: tuple[int, int], pixels: bytes) -> tuple[float, float, float]:
+    """Axes and angle of the ellipse of a region; small ones have few shapes, which recur."""
+    from skimage.measure import regionprops
+
+    (properties,) = regionprops(np.frombuffer(pixels, np.uint8).reshape(shape))
+    return (
+        properties.axis_minor_length - 1,
+        properties.axis_major_length - 1,
+        float(np.degrees(properties.orientation)),
+    )
 
 
 def find_regions(
@@ -125,6 +134,7 @@ def find_regions(
     min_area: float,
     *,
     without: NDArray[np.uint8] | None = None,
+    candidates: Candidates | None = None,
 ) -> list[Region]:
     """Find the 8-connected regions of pixels with `bit` that are large enough.
 
@@ -136,6 +146,8 @@ def find_regions(
         Smallest area, holes filled [pixel].
     without : ndarray of uint8, shape (y, x), optional
         Leave pixels out that have `bit` here.
+    candidates : callable, optional
+        Tells which regions to return, from their centroids (x, y) and their reach, arrays all.
     """
     excluded = groupdq if without is None else without
     rows, columns, starts, sums, boxes = _label(
@@ -144,7 +156,12 @@ def find_regions(
     areas = np.diff(starts)
     centroids = sums / areas[:, np.newaxis]
     regions = []
-    for k in np.flatnonzero(areas >= min(min_area, _SMALLEST_RING)).tolist():
+    large = np.flatnonzero(areas >= min(min_area, _SMALLEST_RING))
+    if candidates is not None:
+        y, x = centroids[large].T
+        top, bottom, left, right = boxes[large].T
+        large = large[candidates(x, y, np.hypot(bottom - top + 1, right - left + 1))]
+    for k in large.tolist():
         pixels = slice(starts[k], starts[k + 1])
         y, x = centroids[k].tolist()
         region = Region(x, y, tuple(boxes[k].tolist()), rows[pixels], columns[pixels])

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,19 +82,25 @@ def flag_snowballs(
     n_groups = len(flags)
     started: list[Region] | None = None
     for group in range(1, n_groups):
-        jumps = find_regions(flags[group], int(_JUMP), parameters.min_jump_area)
-        if parameters.sat_required_snowball:
+        if not parameters.sat_required_snowball:
+            jumps = find_regions(flags[group], int(_JUMP), parameters.min_jump_area)
+        else:
             if started is None:
                 started = _newly_saturated(flags, group, parameters)
             following = (
                 _newly_saturated(flags, group + 1, parameters) if group < n_groups - 1 else []
             )
             centres = np.array([(core.x, core.y) for core in started + following]).reshape(-1, 2)
+            edge = flags.shape[1], parameters.edge_size
             jumps = [
                 jump
-                for jump in jumps
-                if _is_near_edge(jump, flags.shape[1], parameters.edge_size)
-                or _has_core(jump, centres)
+                for jump in find_regions(
+                    flags[group],
+                    int(_JUMP),
+                    parameters.min_jump_area,
+                    candidates=partial(_may_be_snowballs, centres=centres, edge=edge),
+                )
+                if _is_near_edge(jump.x, jump.y, *edge) or _has_core(jump, centres)
             ]
             grown = [
                 _grow_core(flags[group:], core, cores, touched, parameters) for core in started
@@ -118,10 +125,24 @@ def _newly_saturated(
     )
 
 
-def _is_near_edge(jump: Region, n_rows: int, edge_size: int) -> bool:
+def _may_be_snowballs(
+    x: NDArray[np.float64],
+    y: NDArray[np.float64],
+    reach: NDArray[np.float64],
+    *,
+    centres: NDArray[np.float64],
+    edge: tuple[int, int],
+) -> NDArray[np.bool_]:
+    """Whether a jump at (`x`, `y`) is near the edge or near one of `centres`."""
+    offsets = np.abs(np.stack([x, y], axis=1)[:, np.newaxis] - centres)
+    near_core = (offsets <= reach[:, np.newaxis, np.newaxis]).all(axis=2).any(axis=1)
+    return near_core | _is_near_edge(x, y, *edge)
+
+
+def _is_near_edge(x: Any, y: Any, n_rows: int, edge_size: int) -> Any:
     """As stcal: both axes are held against the number of rows."""
     high = max(0, n_rows - edge_size)
-    return jump.x < edge_size or jump.y < edge_size or jump.x > high or jump.y > high
+    return (x < edge_size) | (y < edge_size) | (x > high) | (y > high)
 
 
 def _has_core(jump: Region, centres: NDArray[np.float64]) -> bool:
