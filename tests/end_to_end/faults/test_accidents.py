@@ -1,0 +1,252 @@
+"""Disks, stores, workers and runs that fail: one clear line, and the same command goes on."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from astropy.io import fits
+
+from nrsdark_xr.steps import average
+from nrsdark_xr.steps.run import PRODUCTS
+from nrsdark_xr.steps.session import Session
+from nrsdark_xr.store import RampStore
+from tests.end_to_end.commands import outcome, spawn, wait_for
+from tests.end_to_end.conftest import assert_same_products
+from tests.end_to_end.faults.conftest import NAME, state
+from tests.end_to_end.faults.spoil import fewer_groups, no_fits
+
+# Places to write ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def mounted(tmp_path) -> Iterator[Callable[[str], Path]]:
+    """Mount a file system of memory."""
+    places: list[Path] = []
+
+    def mount(options: str) -> Path:
+        place = tmp_path / f"mount{len(places)}"
+        place.mkdir()
+        command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(place)]
+        if subprocess.run(command, capture_output=True).returncode:
+            pytest.skip("no right to mount a small or read-only disk")
+        places.append(place)
+        return place
+
+    yield mount
+    for place in places:
+        subprocess.run(["umount", place], check=True)
+
+
+@pytest.mark.parametrize("key", ["store", "output"])
+def test_a_file_in_place_of_a_folder(darks, run, key):
+    (darks.folder / "occupied").write_text("mine")
+    for place in ("occupied", "occupied/below"):
+        line = run(darks, "--set", f"{key}={place}").refusal()
+        assert f"{darks.folder}/{place}" in line
+        assert ";" in line
+    assert (darks.folder / "occupied").read_text() == "mine"
+
+
+@pytest.mark.parametrize("key", ["store", "output"])
+def test_a_read_only_disk(darks, run, mounted, key):
+    place = mounted("ro")
+    line = run(darks, "--set", f"{key}={place}/sub").refusal()
+    assert str(place) in line
+    assert ";" in line
+
+
+@pytest.mark.parametrize(
+    ("key", "size"),
+    [("store", "200k"), ("output", "16k"), ("output", "200k"), ("output", "600k")],
+)
+def test_a_full_disk(finished_set, darks, run, mounted, key, size):
+    place = mounted(f"size={size}")
+    where = f"{key}={place}/sub"
+    line = run(darks, "--set", where, "--no-check").refusal()
+    assert str(place) in line
+    assert re.search("space.* run again", line)
+    products = place / "sub" if key == "output" else darks.folder / "products"
+    for product in products.glob("*.fits"):
+        with fits.open(product) as hdus:  # whole, or not there under its name
+            hdus.verify("exception")
+            assert product.stat().st_size % 2880 == 0
+    subprocess.run(["mount", "-o", "remount,size=8m", str(place)], check=True)
+    assert run(darks, "--set", where, "--until", "synthesize").code == 0
+    if key == "output":
+        shutil.copytree(products, darks.folder / "products")
+    assert_same_products(finished_set, darks, NAME)
+
+
+def test_the_store_of_another_configuration(done, run):
+    before = state(done)
+    for path in done.raw:
+        fewer_groups(path)
+    line = run(done).refusal()
+    assert f"{done.folder}/ramps.zarr" in line
+    assert "n_groups" in line
+    assert "give another path for the store" in line
+    assert state(done) == before
+    assert run(done, "--set", "store=other.zarr", "--until", "bias").code == 0
+
+
+def test_a_store_that_is_no_store(darks, run):
+    folder = darks.folder / "ramps.zarr"
+    folder.mkdir()
+    (folder / "thesis.tex").write_text("mine")
+    line = run(darks).refusal()
+    assert f"{folder}: is a folder with something else than a ramp store" in line
+    assert [path.name for path in folder.iterdir()] == ["thesis.tex"]
+
+
+def test_a_store_whose_metadata_are_damaged(done, run):
+    metadata = done.folder / "ramps.zarr" / "zarr.json"
+    metadata.write_text(metadata.read_text()[:40])
+    line = run(done).refusal()
+    assert f"{done.folder}/ramps.zarr" in line
+    assert "zarr.json is damaged" in line
+
+
+# Processes ---------------------------------------------------------------------------------------
+
+KILL_A_WORKER_ONCE = """
+import os, signal
+from nrsdark_xr.store import RampStore
+
+def write_maps(store, *arguments):
+    try:
+        os.close(os.open({flag!r}, os.O_CREAT | os.O_EXCL))
+    except FileExistsError:
+        return RampStore.real_write_maps(store, *arguments)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+if not hasattr(RampStore, "real_write_maps"):  # Dask loads this more than once
+    RampStore.real_write_maps, RampStore.write_maps = RampStore.write_maps, write_maps
+"""
+KILL_WORKERS = """
+import os, signal
+from nrsdark_xr.store import RampStore
+
+RampStore.write_maps = lambda *arguments: os.kill(os.getpid(), signal.SIGKILL)
+"""
+HANG = """
+import time
+from pathlib import Path
+from nrsdark_xr.store import RampStore
+
+def write_maps(*arguments):
+    Path({flag!r}).touch()
+    time.sleep(300)
+
+RampStore.write_maps = write_maps
+"""
+
+
+@pytest.fixture
+def preload(tmp_path) -> Callable[[str], tuple[Path, Path]]:
+    """Write what worker processes load before they work, and name the file that it makes."""
+
+    def write(script: str) -> tuple[Path, Path]:
+        path, flag = tmp_path / "preload.py", tmp_path / "flag"
+        path.write_text(script.format(flag=str(flag)))
+        return path, flag
+
+    return write
+
+
+def test_a_killed_worker_costs_nothing_and_only_progress_is_printed(finished_set, darks, preload):
+    script, flag = preload(KILL_A_WORKER_ONCE)
+    ended = outcome(spawn(darks, "--workers", "1", preload=script))
+    assert flag.exists()
+    assert ended.code == 0, ended.err
+    assert_same_products(finished_set, darks, NAME)
+    stages = "bias|superbias|prepare|average|flags|dark and mask|readnoise|report"
+    told = re.compile(
+        rf"Dask dashboard: http://127\.0\.0\.1:\d+/status|({stages}): .*"
+        r"|WARNING: .* of 5 inputs: clipping at 3 standard deviations cannot reject .*"
+    )
+    strange = [line for line in ended.err.splitlines() if not told.fullmatch(line)]
+    assert strange == []
+    products = [darks.folder / "products" / f"{NAME}_{suffix}" for suffix in PRODUCTS]
+    assert ended.out.splitlines() == [str(path) for path in products]
+
+
+def test_workers_that_die_again_and_again(finished_set, darks, run, preload, monkeypatch):
+    monkeypatch.setenv("DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES", "1")
+    script, _ = preload(KILL_WORKERS)
+    ended = outcome(spawn(darks, "--workers", "1", preload=script))
+    line = ended.refusal()
+    assert str(darks.folder) in line
+    assert "its worker died again and again" in line
+    assert run(darks, "--until", "synthesize").code == 0
+    assert_same_products(finished_set, darks, NAME)
+
+
+def test_a_failing_worker_prints_nothing_of_its_own(darks):
+    reference = darks.folder / "references" / "gain.fits"
+    no_fits(reference)
+    ended = outcome(spawn(darks, "--workers", "1"))
+    line = ended.refusal()
+    assert f"{reference}: " in line
+    assert ended.err.splitlines()[1:] == [line]  # after the address of the dashboard
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "word"),
+    [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")],
+)
+def test_a_second_run_is_refused_and_a_signal_ends_the_first(
+    finished_set, darks, run, preload, number, code, word
+):
+    script, flag = preload(HANG)
+    first = spawn(darks, "--workers", "1", preload=script)
+    wait_for(flag.exists, first)
+    line = run(darks).refusal()
+    assert f"{darks.folder}/ramps.zarr: another run is at work on this store" in line
+    assert f"process {first.pid} on " in line
+    assert "wait for it" in line
+
+    started = time.monotonic()
+    os.killpg(first.pid, number)  # as a terminal does on Ctrl-C, to the workers as well
+    ended = outcome(first)
+    assert time.monotonic() - started < 60  # a few seconds; tests may share the machine
+    line = ended.refusal(code=code)
+    assert line == f"nrsdark: {word}; the same command goes on from here"
+
+    again = run(darks, "--until", "synthesize")
+    assert again.code == 0
+    assert "bias: up to date (5 files)" in again.err
+    assert_same_products(finished_set, darks, NAME)
+
+
+@pytest.mark.parametrize(
+    ("place", "change"),
+    [
+        ("average._flag", "average.clip.sigma=2"),
+        ("Session.record", "average.clip.sigma=2"),
+        ("Session.record", "bias.clip.sigma=2"),
+        ("RampStore.write_maps", "prepare.jump.rejection_threshold=20"),
+    ],
+)
+def test_what_a_cut_off_run_had_changed_is_made_again(
+    finished_set, done, run, monkeypatch, place, change
+):
+    room = {"Session": Session, "RampStore": RampStore, "average": average}
+    owner, _, name = place.partition(".")
+    with monkeypatch.context() as patch:
+        patch.setattr(room[owner], name, _cut_off)
+        with pytest.raises(RuntimeError, match="cut off"):
+            done.run(change)
+    assert run(done, "--until", "synthesize").code == 0
+    assert_same_products(finished_set, done, NAME)
+
+
+def _cut_off(*_arguments: object) -> None:
+    raise RuntimeError("cut off")
