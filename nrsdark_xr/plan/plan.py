@@ -11,6 +11,7 @@ from typing import Any
 
 from nrsdark_xr.cluster import LOCAL
 from nrsdark_xr.config import RunConfig
+from nrsdark_xr.detector import is_irs2
 from nrsdark_xr.exposures import Exposure
 from nrsdark_xr.plan.machine import Workforce
 from nrsdark_xr.plan.memory import StepMemory, step_memory
@@ -26,6 +27,7 @@ from nrsdark_xr.plan.steps import (
     raw_traffic,
     step_row_traffic,
     synthesize_product,
+    with_refpix,
 )
 from nrsdark_xr.steps.inputs import choose_inputs, reasons_left_out
 from nrsdark_xr.storage.locations import file_system, is_remote
@@ -228,14 +230,18 @@ def _plan_steps(
         "synthesize": synthesize_product,
         "analyze": analyze_product,
     }
+    without_spectra = _without_spectra(config, exposures, done)
     for name in wanted:
         plan = StepPlan(name)
         if name == "bias" and config.references.superbias is not None:
+            if without_spectra:
+                changed, plan = True, with_refpix(plan, without_spectra, configuration)
             yield plan
             continue
         if name in ("bias", "prepare"):
             step: Step = "bias" if name == "bias" else "prepare"
-            # Ramps are made with the superbias: a new one makes them all anew.
+            # Ramps are made with weights and superbias: new ones make them all anew.
+            changed = changed or bool(without_spectra)
             pending = [e for e in exposures if changed or e.name not in done.exposures[step]]
             changed = changed or bool(pending)
             plan = replace(
@@ -251,7 +257,18 @@ def _plan_steps(
                 store_read=plan.store_read + made.store_read,
                 output=made.output,
             )
+        if name == "bias" and without_spectra:
+            plan = with_refpix(plan, without_spectra, configuration)
         yield plan
+
+
+def _without_spectra(
+    config: RunConfig, exposures: Sequence[Exposure], done: Done
+) -> list[Exposure]:
+    """Exposures that the weights of IRS2 still have to be made from."""
+    if config.references.refpix is not None:
+        return []
+    return [e for e in exposures if is_irs2(e.readpatt) and e.name not in done.exposures["refpix"]]
 
 
 def _ingest(

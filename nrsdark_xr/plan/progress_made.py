@@ -48,8 +48,8 @@ def find_done(config: RunConfig, exposures: Sequence[Exposure]) -> Done:
     NrsdarkError
         If the store is damaged.
     """
-    finished: dict[Step, set[str]] = {"bias": set(), "prepare": set()}
-    stale: dict[Step, int] = {"bias": 0, "prepare": 0}
+    finished: dict[Step, set[str]] = {"refpix": set(), "bias": set(), "prepare": set()}
+    stale: dict[Step, int] = dict.fromkeys(finished, 0)
     if Location.of(config.store, config.storage).exists("zarr.json"):
         store = RampStore(config.store, config.storage)
         for step in finished:
@@ -66,6 +66,8 @@ def find_done(config: RunConfig, exposures: Sequence[Exposure]) -> Done:
 
 def _parameters(config: RunConfig, step: Step) -> dict[str, str]:
     """Return the entries of a fingerprint that take no reading of files."""
+    if step == "refpix":
+        return {"parameters": digest(config.refpix.measure)}
     if step == "bias":
         return {"refpix": digest(config.prepare.refpix)}
     return {

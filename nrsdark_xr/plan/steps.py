@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil, prod
 
 import numpy as np
 
 from nrsdark_xr.calibration.bias import BIAS_GROUPS
+from nrsdark_xr.detector import irs2
 from nrsdark_xr.exposures import Exposure
 from nrsdark_xr.exposures.raw import REQUEST_BYTES
 from nrsdark_xr.store.layout import BAND_ROWS, n_chunks, reduction_chunks, stored_chunks
@@ -21,6 +22,7 @@ STORED_FRACTION = {
     "rate": 0.95,
     "rate_err": 0.95,
     "cds_noise": 0.95,
+    "cross_spectra": 0.95,
     "bias_groups": 0.8,
     "average": 0.95,
     "average_std": 0.95,
@@ -45,6 +47,8 @@ MASK_PIXEL = 4
 PERIOD_PIXEL = 10
 """Bytes of a period per pixel: rate, its uncertainty, count."""
 READNOISE_PIXEL = 4
+REFPIX_BYTES = irs2.FRAME_TICKS * 2 * (irs2.OUTPUTS - 1) * 8
+"""Bytes of the weights of IRS2: alpha and beta of each amplifier, complex."""
 REPORT_BYTES = 5_000_000
 """Report and summary."""
 
@@ -140,6 +144,26 @@ def raw_traffic(exposure: Exposure, step: Step) -> Traffic:
     pieces = ceil(exposure.group_bytes / REQUEST_BYTES)
     bands = ceil(exposure.ysize / BAND_ROWS)
     return Traffic(RAW_PASSES * exposure.data_bytes, groups * (pieces + bands))
+
+
+def with_refpix(
+    plan: StepPlan, exposures: Sequence[Exposure], configuration: Configuration
+) -> StepPlan:
+    """Add to the plan of step `bias` that it makes the weights of IRS2 first.
+
+    Each of `exposures`, whose spectra are not there yet, is looked at as a whole, and some of its
+    groups once more.
+    """
+    rows = sum(exposure.n_integrations for exposure in exposures)
+    groups = sum(exposure.n_integrations * exposure.n_groups for exposure in exposures)
+    n_bytes = sum(exposure.data_bytes for exposure in exposures)
+    return replace(
+        plan,
+        exposures=max(plan.exposures, len(exposures)),
+        raw=plan.raw + Traffic(n_bytes, groups) * RAW_PASSES,
+        store_written=plan.store_written + step_row_traffic(configuration, "refpix") * rows,
+        output=plan.output + Traffic(REFPIX_BYTES, 1),
+    )
 
 
 def bias_product(configuration: Configuration, n_files: int) -> StepPlan:

@@ -164,7 +164,7 @@ def write_refpix(
         table[name] = column
     with IRS2Model(strict_validation=True) as model:
         model.irs2_table = table
-        model.dq_table = bad_pairs
+        model.dq_table = bad_pairs.copy()  # saving turns unsigned columns into signed ones in place
         _set_header(model, "REFPIX", provenance)
         return _save(model, Path(path))
 
