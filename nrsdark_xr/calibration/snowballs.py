@@ -135,8 +135,11 @@ def _may_be_snowballs(
 ) -> NDArray[np.bool_]:
     """Whether a jump at (`x`, `y`) is near the edge or near one of `centres`."""
     offsets = np.abs(np.stack([x, y], axis=1)[:, np.newaxis] - centres)
-    near_core = (offsets <= reach[:, np.newaxis, np.newaxis]).all(axis=2).any(axis=1)
-    return near_core | _is_near_edge(x, y, *edge)
+    near_core: NDArray[np.bool_] = (
+        (offsets <= reach[:, np.newaxis, np.newaxis]).all(axis=2).any(axis=1)
+    )
+    near_edge: NDArray[np.bool_] = _is_near_edge(x, y, *edge)
+    return near_edge | near_core
 
 
 def _is_near_edge(x: Any, y: Any, n_rows: int, edge_size: int) -> Any:

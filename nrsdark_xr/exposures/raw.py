@@ -23,6 +23,8 @@ from nrsdark_xr.storage import (
 
 REQUEST_BYTES = 16 * 1024 * 1024
 """Most bytes of one remote request: large against the latency, small enough to run side by side."""
+PIECE_BYTES = 256 * 1024
+"""Bytes of a local file that are read and decoded in one go: they stay in the cache meanwhile."""
 _SIGN_BIT = 0x8000
 _BIG_ENDIAN_SIGN_BIT = 0x0080
 
@@ -96,25 +98,32 @@ class RawReader:
         else:
             starts = [start + group * group_bytes for group in range(shape[0])]
             length = shape[1] * row_bytes
-        target = pixels.reshape(-1).view(np.uint8).data
         with reading(self.exposure.url):
             if is_remote(self.exposure.url):
-                self._read_remote(starts, length, target)
+                self._read_remote(starts, length, pixels.reshape(-1).view(np.uint8).data)
+                _to_counts(pixels)
             else:
-                self._read_local(starts, length, target)
-        _to_counts(pixels)
+                self._read_local(starts, length, pixels.reshape(-1))
         return pixels
 
-    def _read_local(self, starts: list[int], length: int, target: memoryview) -> None:
+    def _read_local(self, starts: list[int], length: int, target: NDArray[np.uint16]) -> None:
         descriptor = self._open()
+        pieces = range(0, length, PIECE_BYTES)
         for number, start in enumerate(starts):
-            part = target[number * length : (number + 1) * length]
-            done = 0
-            while done < length:  # the kernel gives at most 2 GiB at a time
-                got = os.preadv(descriptor, [part[done:]], start + done)
-                if got == 0:
-                    raise self._ended(start + done)
-                done += got
+            for first in pieces:
+                last = min(first + PIECE_BYTES, length)
+                begin = number * length
+                piece = target[(begin + first) // 2 : (begin + last) // 2]
+                self._fill(descriptor, piece.view(np.uint8).data, start + first)
+                _to_counts(piece)
+
+    def _fill(self, descriptor: int, target: memoryview, start: int) -> None:
+        done = 0
+        while done < len(target):  # the kernel may give less than was asked for
+            got = os.preadv(descriptor, [target[done:]], start + done)
+            if got == 0:
+                raise self._ended(start + done)
+            done += got
 
     def _read_remote(self, starts: list[int], length: int, target: memoryview) -> None:
         system, path = file_system(self.exposure.url, self.storage_options)
