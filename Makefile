@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 .PHONY: help demo test lint clean
 
 help:
-	@echo 'make demo   simulate darks, make reference files of them, print the path of the report'
+	@echo 'make demo   simulate darks, make reference files of them, print the paths of the reports'
 	@echo 'make test   style, types and all tests'
 	@echo 'make lint   style and types'
 	@echo 'make clean  remove what the above made'
