@@ -44,14 +44,14 @@ class Block(NamedTuple):
     ----------
     rows : slice
         Of the science frame.
-    samples : ndarray of float32, shape (integration, group, row, x)
-        [DN]
+    samples : list of ndarray of float32, shape (group, row, x)
+        Of each integration [DN].
     floor : ndarray of uint8, shape (integration, group, row, x / 8)
         Bits of samples at the A/D floor.
     """
 
     rows: slice
-    samples: NDArray[np.float32]
+    samples: list[NDArray[np.float32]]
     floor: NDArray[np.uint8]
 
     def part(self, start: int) -> Block:
@@ -59,7 +59,7 @@ class Block(NamedTuple):
         first = max(0, start - self.rows.start)
         return Block(
             slice(self.rows.start + first, self.rows.stop),
-            self.samples[:, :, first:].copy(),
+            [samples[:, first:].copy() for samples in self.samples],
             self.floor[:, :, first:].copy(),
         )
 
@@ -85,6 +85,7 @@ class Irs2Samples:
         self._unusable, self._threads = unusable, threads
         self._spectra: list[NDArray[np.complex64]] = []
         self._blocks: list[Block] = []
+        self._corrected_rows = 0
         self._asked_for = [0] * len(corrections)
         self._failed = False
         self._changed = Condition()
@@ -167,26 +168,28 @@ class Irs2Samples:
         """
         with self._changed:
             try:
-                while not self._blocks or self._blocks[-1].rows.stop < rows.stop:
+                while self._corrected_rows < rows.stop:
                     self._changed.wait_for(
                         lambda: self._failed or min(self._asked_for) >= rows.start
                     )
                     if self._failed:
                         raise RuntimeError("an earlier band has failed")
-                    if self._blocks and self._blocks[-1].rows.stop >= rows.stop:
-                        break
-                    self._correct_next(rows.start)
+                    if self._corrected_rows < rows.stop:
+                        self._correct_next(rows.start)
                 self._asked_for[integration] = max(self._asked_for[integration], rows.stop)
             except BaseException:
                 self._failed = True
                 raise
             finally:
                 self._changed.notify_all()
-            return [
+            found = [
                 block
                 for block in self._blocks
                 if block.rows.start < rows.stop and block.rows.stop > rows.start
             ]
+            if min(self._asked_for) == self._exposure.ysize:
+                self._blocks = []
+            return found
 
     def _correct_next(self, needed: int) -> None:
         """Correct the amplifier after the last one; keep no rows before `needed`."""
@@ -194,30 +197,29 @@ class Irs2Samples:
             self._spectra = [
                 each.reference_spectra(threads=self._threads) for each in self._corrections
             ]
-        start = 0
-        if self._blocks:
-            start = self._blocks[-1].rows.stop
-            self._blocks = [
-                block if needed <= block.rows.start else block.part(needed)
-                for block in self._blocks
-                if needed < block.rows.stop
-            ]
-        block = self._correct(slice(start, start + AMPLIFIER_WIDTH))
-        self._blocks.append(block)
-        if block.rows.stop == self._exposure.ysize:
-            self._spectra.clear()
+        self._blocks = [
+            block if needed <= block.rows.start else block.part(needed)
+            for block in self._blocks
+            if needed < block.rows.stop
+        ]
+        start = self._corrected_rows
+        self._blocks.append(self._correct(slice(start, start + AMPLIFIER_WIDTH)))
+        self._corrected_rows = start + AMPLIFIER_WIDTH
+        if self._corrected_rows == self._exposure.ysize:
+            self._spectra = []
 
     def _correct(self, rows: slice) -> Block:
         """Correct all groups of the amplifier that reads `rows`."""
         exposure = self._exposure
         number = rows.start // AMPLIFIER_WIDTH
         amplifier = number + 1 if exposure.detector == "NRS1" else irs2.OUTPUTS - 1 - number
-        shape = (
-            exposure.n_integrations, exposure.n_groups, AMPLIFIER_WIDTH, exposure.xsize
-        )  # fmt: skip
-        block = Block(
-            rows, np.empty(shape, np.float32), np.empty((*shape[:3], -(-shape[3] // 8)), np.uint8)
-        )
+        shape = (exposure.n_groups, AMPLIFIER_WIDTH, exposure.xsize)
+        if rows.stop == exposure.ysize:
+            # The last amplifier takes the place of the spectra, each of which is needed once more.
+            corrected = [_in_place_of(spectra, shape) for spectra in self._spectra]
+        else:
+            corrected = [np.empty(shape, np.float32) for _ in self._spectra]
+        floor = np.empty((len(corrected), *shape[:2], -(-shape[2] // 8)), np.uint8)
         chosen = science_samples()
         ticks = irs2.sample_ticks()[chosen]
         alpha, beta = self._corrections[0].amplifier_weights(amplifier)
@@ -228,12 +230,12 @@ class Irs2Samples:
             samples, raw = correction.output_samples(group, amplifier)
             spectrum = self._spectra[integration][group]
             noise = correction.correction(samples, spectrum, alpha, beta, ticks)
-            correction.restore(amplifier, samples, noise, chosen, block.samples[place])
-            block.floor[place] = np.packbits(raw[chosen] == 0, axis=-1)
+            correction.restore(amplifier, samples, noise, chosen, corrected[integration][group])
+            floor[place] = np.packbits(raw[chosen] == 0, axis=-1)
 
         places = product(range(exposure.n_integrations), range(exposure.n_groups))
         in_threads(correct, places, threads=self._threads)
-        return block
+        return Block(rows, corrected, floor)
 
     def _linearize(
         self,
@@ -294,7 +296,7 @@ class Irs2Samples:
         ).astype(bool)
         flags[floor] |= np.uint8(DQ.AD_FLOOR | DQ.DO_NOT_USE)
         linearize, dq = choose_linearity(self._exposure, self._references, rows)
-        ramp[:, here] = linearize(block.samples[integration, :, inside], flags)
+        ramp[:, here] = linearize(block.samples[integration][:, inside], flags)
         groupdq[:, here] = flags
         return dq
 
@@ -303,3 +305,11 @@ def cut_rows(rows: slice, size: int) -> Iterator[slice]:
     """Cut rows into pieces of at most `size`."""
     for start in range(rows.start, rows.stop, size):
         yield slice(start, min(start + size, rows.stop))
+
+
+def _in_place_of(
+    spectra: NDArray[np.complex64], shape: tuple[int, int, int]
+) -> NDArray[np.float32]:
+    """View of the memory of `spectra`, group by group, as samples of `shape`."""
+    memory = spectra.view(np.float32).reshape(len(spectra), -1)
+    return memory[:, : shape[1] * shape[2]].reshape(shape)
