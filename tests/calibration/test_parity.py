@@ -114,7 +114,7 @@ def assert_equivalent(ours: Calibrated, stock: Calibrated) -> None:
             )
 
 
-@settings(deadline=None, max_examples=15)
+@settings(deadline=None, max_examples=12)
 @given(
     seed=st.integers(0, 2**32 - 1),
     detector=st.sampled_from(["NRS1", "NRS2"]),
