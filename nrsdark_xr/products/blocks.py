@@ -126,16 +126,16 @@ def _lazy(
         meta=np.empty((0,) * len(kept), record),
         token=getattr(kernel, "__name__", "kernel").strip("_"),
     )
-    left = tuple(chunks for axis, chunks in enumerate(packed.chunks) if axis not in reduced)
+    # Not `map_blocks`, which copies blocks when it drops dimensions.
     return [
-        da.map_blocks(
+        da.blockwise(
             _field,
+            (output.dim, *dims) if output.size else dims,
             packed,
-            name,
-            reduced,
-            drop_axis=list(reduced),
-            new_axis=[0] if output.size else [],
-            chunks=((output.size,), *left) if output.size else left,
+            kept,
+            field=name,
+            reduced=reduced,
+            new_axes={output.dim: output.size} if output.size else {},
             dtype=record[name].base,
             meta=np.empty((0,) * (len(dims) + bool(output.size)), record[name].base),
         )
@@ -158,6 +158,9 @@ def _packed(
     return np.expand_dims(packed, reduced)
 
 
-def _field(packed: NDArray[Any], name: str, reduced: tuple[int, ...]) -> NDArray[Any]:
-    field = packed[name].squeeze(reduced)
-    return np.ascontiguousarray(np.moveaxis(field, -1, 0) if packed.dtype[name].shape else field)
+def _field(packed: Any, field: str, reduced: tuple[int, ...]) -> NDArray[Any]:
+    """Take one output of a block, which lies in a list for each dimension that was reduced."""
+    for _ in reduced:
+        (packed,) = packed
+    values = packed[field].squeeze(reduced)
+    return np.ascontiguousarray(np.moveaxis(values, -1, 0) if packed.dtype[field].shape else values)
