@@ -134,12 +134,10 @@ def _may_be_snowballs(
     edge: tuple[int, int],
 ) -> NDArray[np.bool_]:
     """Whether a jump at (`x`, `y`) is near the edge or near one of `centres`."""
-    offsets = np.abs(np.stack([x, y], axis=1)[:, np.newaxis] - centres)
-    near_core: NDArray[np.bool_] = (
-        (offsets <= reach[:, np.newaxis, np.newaxis]).all(axis=2).any(axis=1)
-    )
-    near_edge: NDArray[np.bool_] = _is_near_edge(x, y, *edge)
-    return near_edge | near_core
+    near_x = np.abs(x[:, np.newaxis] - centres[:, 0]) <= reach[:, np.newaxis]
+    near_y = np.abs(y[:, np.newaxis] - centres[:, 1]) <= reach[:, np.newaxis]
+    near_core: NDArray[np.bool_] = np.any(near_x & near_y, axis=1)
+    return near_core | np.asarray(_is_near_edge(x, y, *edge))
 
 
 def _is_near_edge(x: Any, y: Any, n_rows: int, edge_size: int) -> Any:
