@@ -70,6 +70,7 @@ def assert_queue_empties() -> None:
         time.sleep(0.1)
 
 
+@pytest.mark.slow
 def test_two_jobs_make_the_same_bits(slurm, finished_set, darks, cluster_file):
     darks.run(cluster=str(cluster_file(2)))
     assert_same_products(finished_set, darks, NAME)

@@ -167,6 +167,7 @@ def test_two_runs_at_once(finished_set, in_bucket, stop_in, nrsdark):
     assert in_bucket.objects() == before
 
 
+@pytest.mark.slow
 def test_ctrl_c(finished_set, in_bucket, stop_in):
     stop = stop_in("calibration")
     running = start(in_bucket, *QUICK, stops=[stop])
@@ -191,6 +192,7 @@ def test_a_truncated_input(in_bucket, nrsdark):
     assert in_bucket.objects() == before
 
 
+@pytest.mark.slow
 def test_a_temporary_folder_that_is_full(finished_set, in_bucket, tmp_path, monkeypatch):
     place = tmp_path / "small"
     place.mkdir()
