@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
@@ -14,14 +16,22 @@ from stdatamodels.jwst import datamodels
 
 from nrsdark_xr.calibration import CalibrationParameters, bias_groups, calibrate_exposure
 from nrsdark_xr.calibration.irs2_bad_reference import flag_bad_rows, replacements
-from nrsdark_xr.calibration.irs2_look import look_at_levels
+from nrsdark_xr.calibration.irs2_look import look_at_exposure, look_at_levels
 from nrsdark_xr.calibration.irs2_samples import Irs2Samples
 from nrsdark_xr.calibration.irs2_saturation import SaturationLook
 from nrsdark_xr.calibration.irs2_transform import from_frequencies, real_part, to_frequencies
 from nrsdark_xr.calibration.saturation import usable_thresholds
 from nrsdark_xr.detector import DETECTOR_SIZE, DETECTORS, DQ, irs2
+from nrsdark_xr.errors import NrsdarkError
+from nrsdark_xr.references import ReferencePaths, clear_hot
 from nrsdark_xr.references.irs2 import Irs2Weights
-from tests.calibration.irs2_synthetic import irs2_model, make_irs2_case, ramp_model
+from nrsdark_xr.steps.stock_engine import calibrate_with_jwst
+from tests.calibration.irs2_synthetic import (
+    irs2_model,
+    make_irs2_case,
+    ramp_model,
+    write_irs2_case,
+)
 from tests.calibration.synthetic import ArrayBuffer, ArrayReader, Case, label, make_case
 
 OF_CORRECTION = 1e-5
@@ -259,3 +269,49 @@ def calibrate_irs2(case: Case, *, band_rows: int, threads: int) -> list:
         threads=threads,
     )
     return [(buffer.ramp, each) for buffer, each in zip(buffers, maps, strict=True)]
+
+
+def test_without_weights_it_is_refused():
+    case = make_small_case("NRS1", np.zeros((1, 2, irs2.IRS2_RAW_ROWS, 8), np.uint16))
+    references = case.references.replace(mask=np.zeros((irs2.IRS2_RAW_ROWS, 8), np.uint32))
+    with pytest.raises(NrsdarkError, match=r"memory: .*needs a REFPIX reference"):
+        look_at_exposure(
+            ArrayReader(case.raw),
+            case.exposure,
+            references,
+            references.mask,
+            CalibrationParameters().refpix,
+            threads=1,
+        )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("detector", "n_frames"), [("NRS1", 5), ("NRS2", 1)])
+def test_chain_is_that_of_jwst(detector, n_frames):
+    """Ramps and rates within rounding; flags, but for jumps right at their threshold."""
+    case = make_irs2_case(detector, n_groups=5, n_frames=n_frames)
+    ours = calibrate_irs2(
+        Case(
+            case.exposure,
+            case.raw,
+            case.references.replace(mask=clear_hot(case.references.mask)),
+        ),
+        band_rows=128,
+        threads=2,
+    )
+    with TemporaryDirectory() as directory:
+        paths = write_irs2_case(case, Path(directory))
+        exposure = replace(case.exposure, url=str(paths.pop("uncal")))
+        files = ReferencePaths(**{kind: str(path) for kind, path in paths.items()})
+        stock = calibrate_with_jwst(exposure, files, CalibrationParameters())
+    for (ramp, maps), (stock_ramp, stock_maps) in zip(ours, stock, strict=True):
+        assert (np.abs(ramp - stock_ramp) <= 1e-3 + 1e-5 * np.abs(stock_ramp)).all()
+        np.testing.assert_array_equal(maps.pixeldq, stock_maps.pixeldq)
+        differ = maps.groupdq != stock_maps.groupdq
+        assert differ.sum() <= 10
+        assert ((maps.groupdq ^ stock_maps.groupdq) & ~np.uint8(DQ.JUMP_DET) == 0).all()
+        same = ~differ.any(axis=0)
+        for name in ("rate", "rate_err"):
+            np.testing.assert_allclose(
+                getattr(maps, name)[same], getattr(stock_maps, name)[same], rtol=1e-5, atol=1e-3
+            )
