@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 if TYPE_CHECKING:
     from tests.end_to_end.commands import Outcome
@@ -14,6 +15,10 @@ if TYPE_CHECKING:
 # No test may reach out: references are always given, never looked up.
 os.environ["CRDS_SERVER_URL"] = "https://crds.invalid"
 os.environ.setdefault("CRDS_PATH", "/nonexistent")
+
+# The same examples at every run of CI; `--hypothesis-profile default` looks for new ones.
+settings.register_profile("repeatable", derandomize=True)
+settings.load_profile("repeatable")
 
 
 @pytest.fixture
