@@ -10,11 +10,10 @@ from nrsdark_xr.errors import NrsdarkError
 from nrsdark_xr.store import round_to
 
 QUANTUM = 1 / 64
-NO_SNOWBALLS = "prepare.snowballs.expand_large_events=false"
 
 
 def test_ramps_are_rounded_and_nothing_else_changes(darks, tmp_path):
-    given = ("references.superbias=references/superbias.fits", NO_SNOWBALLS)
+    given = ("references.superbias=references/superbias.fits",)
     darks.run(*given, until="prepare")
     plain = open_ramps(darks.config().store).load()
     rounding = f"ramps.quantum={QUANTUM}"
