@@ -6,9 +6,9 @@
 Every measurement is a process of its own that is bound to as many cores as it may use. jwst runs
 its steps on the whole exposure, with our parameters, and writes nothing; ours ends with the ramp
 and the maps in a ramp store. The floor reads the raw file and writes the ramp in compressed chunks,
-and does nothing else. Wall and CPU time of our steps are sums over threads; chunks are compressed
-in threads of zarr, whose CPU time shows in the total alone. What docs/performance.md shows was
-printed by this script.
+and does nothing else. Wall and CPU time of our steps are sums over threads; "start" is the process
+up to the first step, and the total counts from there. What docs/performance.md shows was printed by
+this script.
 """
 
 from __future__ import annotations
@@ -32,12 +32,13 @@ from typing import Any
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 BAND_ROWS = 128
 OUR_STEPS = {
-    "traditional.measure_reference_signal": "refpix: measure",
+    "refpix.measure": "refpix: measure",
     "traditional.linearize_band": "group_scale to linearity",
     "bands.find_jumps": "jump",
     "bands.fit_ramps": "ramp_fit",
     "exposure.flag_snowballs": "jump: snowballs",
     "exposure.good_groups": "good groups",
+    "bands.cds_noise": "read noise",
 }
 """Module of `nrsdark_xr.calibration` and function, and what it does."""
 
@@ -94,9 +95,9 @@ def measure_ours(exposure: Any, paths: Any, scratch: str, cores: int) -> Steps:
         setattr(module, function, steps.timed(name, getattr(module, function)))
     with steps.step("store template"):
         store = RampStore.open_or_create(f"{scratch}/ramps.zarr", [exposure])
-    buffers = [Timed(store.ramp_buffer(name), steps) for name in exposure.row_names()]
+    buffers = [TimedBuffer(store.ramp_buffer(name), steps) for name in exposure.row_names()]
     with steps.step("calibration, all"), RawReader(exposure) as reader:
-        raw = Timed(reader, steps, "read raw")
+        raw = TimedReader(reader, steps)
         parameters = calibration.CalibrationParameters()
         results = calibration.calibrate_exposure(
             raw, exposure, references, parameters, buffers, threads=cores
@@ -108,13 +109,18 @@ def measure_ours(exposure: Any, paths: Any, scratch: str, cores: int) -> Steps:
     return steps
 
 
-class Timed:
-    """A reader of raw samples, or a buffer of ramps, under the clock."""
+class TimedReader:
+    """A reader of raw samples under the clock."""
 
-    def __init__(self, inner: Any, steps: Steps, name: str = "read ramp back") -> None:
-        self.read = steps.timed(name, inner.read)
-        if hasattr(inner, "write"):
-            self.write = steps.timed("write ramp", inner.write)
+    def __init__(self, reader: Any, steps: Steps) -> None:
+        self.read = steps.timed("read raw", reader.read)
+
+
+class TimedBuffer:
+    """A buffer of ramps under the clock."""
+
+    def __init__(self, buffer: Any, steps: Steps) -> None:
+        self.write = steps.timed("compress and write ramp", buffer.write)
 
 
 def measure_jwst(exposure: Any, paths: Any, *_: Any) -> Steps:
@@ -159,18 +165,27 @@ def measure_floor(exposure: Any, paths: Any, scratch: str, *_: Any) -> Steps:
 SIDES = {"jwst": measure_jwst, "nrsdark_xr": measure_ours, "floor": measure_floor}
 
 
-def work(side: str, exposure_file: str, references: str, scratch: str, cores: int) -> None:
-    """Measure in this process and print the figures."""
+def work(
+    side: str, exposure_file: str, references: str, scratch: str, cores: int, begun: float
+) -> None:
+    """Measure in this process, which was started at the time `begun`, and print the figures."""
     exposure, paths = load(exposure_file, references)
     if side == "jwst":
         exposure = replace(exposure, url=str(Path(exposure.url).absolute()))
-    wall, cpu = time.perf_counter(), time.process_time()
+    start = [time.perf_counter() - begun, time.process_time()]
     steps = SIDES[side](exposure, paths, scratch, cores)
-    total = [time.perf_counter() - wall, time.process_time() - cpu]
+    total = [time.perf_counter() - begun, time.process_time()]
     if side == "floor":
         total = [sum(values) for values in zip(*steps.seconds.values(), strict=True)]
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps({"steps": steps.seconds, "total": total, "peak_mib": peak}))
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    figures = {
+        "steps": {"start": start, **steps.seconds},
+        "total": total,
+        "peak_mib": usage.ru_maxrss / 1024,
+        "kernel": usage.ru_stime,
+        "page_faults": usage.ru_minflt,
+    }
+    print(json.dumps(figures))
 
 
 def measure(side: str, exposure: Path, references: Path, scratch: Path, cores: int) -> Any:
@@ -183,7 +198,8 @@ def measure(side: str, exposure: Path, references: Path, scratch: Path, cores: i
     with tempfile.TemporaryDirectory(dir=scratch) as folder:
         done = subprocess.run(
             [sys.executable, __file__, "--work", side, "--exposure", exposure, "--references",
-             references, "--scratch", folder, "--cores", str(cores)],
+             references, "--scratch", folder, "--cores", str(cores),
+             "--begun", repr(time.perf_counter())],
             env=environment, stdout=subprocess.PIPE, text=True, check=True,
             preexec_fn=lambda: os.sched_setaffinity(0, allowed),
         )  # fmt: skip
@@ -207,7 +223,10 @@ def compare(exposure: Path, references: Path, scratch: Path, arguments: Any) -> 
         print(f"\n## {exposure.name}, {cores} core(s), load {load_now}\n")
         for side, run in figures.items():
             rows = [(name, *seconds) for name, seconds in run["steps"].items()]
-            print(f"{side}: peak {run['peak_mib'] / 1024:.2f} GiB\n")
+            print(
+                f"{side}: peak {run['peak_mib'] / 1024:.2f} GiB, {run['kernel']:.2f} s of CPU in "
+                f"the kernel, {run['page_faults']} page faults\n"
+            )
             print(table([*rows, ("**total**", *run["total"])]) + "\n")
         ours = figures["nrsdark_xr"]["total"]
         for side in sides:
@@ -229,10 +248,11 @@ def main() -> None:
     parser.add_argument("--without-jwst", action="store_true")
     parser.add_argument("--scratch", type=Path, help="folder for stores and simulated files")
     parser.add_argument("--work", choices=list(SIDES), help=argparse.SUPPRESS)
+    parser.add_argument("--begun", type=float, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.work:
         files = str(arguments.exposure), str(arguments.references), str(arguments.scratch)
-        work(arguments.work, *files, arguments.cores[0])
+        work(arguments.work, *files, arguments.cores[0], arguments.begun)
         return
     with tempfile.TemporaryDirectory(dir=arguments.scratch) as folder:
         exposure, references = arguments.exposure, arguments.references
