@@ -34,6 +34,11 @@ BAND_ROWS = 128
 OUR_STEPS = {
     "refpix.measure": "refpix: measure",
     "traditional.linearize_band": "group_scale to linearity",
+    "irs2_samples.look_at_exposure": "IRS2: look at all groups",
+    "irs2_correction.fill_output": "IRS2: fill the reference output",
+    "irs2_correction.to_frequencies": "IRS2: transform",
+    "irs2_correction.from_frequencies": "IRS2: transform back",
+    "_irs2_kernels.linearize_corrected": "IRS2: flags and linearity",
     "bands.find_jumps": "jump",
     "bands.fit_ramps": "ramp_fit",
     "exposure.flag_snowballs": "jump: snowballs",
@@ -141,13 +146,14 @@ def measure_floor(exposure: Any, paths: Any, scratch: str, *_: Any) -> Steps:
     """Read raw bands; write ramps that were made before. Their making is not in the figures."""
     import numpy as np
 
+    from nrsdark_xr.detector import irs2
     from nrsdark_xr.exposures import RawReader
     from nrsdark_xr.references import load_references
     from nrsdark_xr.store import RampStore
 
     steps = Steps()
     references = load_references(paths, exposure)
-    bias = np.nan_to_num(references.superbias)
+    bias = np.nan_to_num(irs2.strip(references.superbias, exposure.detector))
     store = RampStore.open_or_create(f"{scratch}/ramps.zarr", [exposure])
     buffers = [store.ramp_buffer(name) for name in exposure.row_names()]
     with RawReader(exposure) as reader:
@@ -242,6 +248,7 @@ def main() -> None:
     parser.add_argument("--exposure", type=Path, help="uncal file; simulated unless given")
     parser.add_argument("--references", type=Path, help="folder with mask.fits, gain.fits, ...")
     parser.add_argument("--subarray", default="FULL", help="what to simulate")
+    parser.add_argument("--readpatt", default="NRSRAPID", help="what to simulate")
     parser.add_argument("--groups", type=int, help="what to simulate")
     parser.add_argument("--cores", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--repeats", type=int, default=1, help="of ours and the floor: best counts")
@@ -262,7 +269,10 @@ def main() -> None:
             simulate(
                 f"{folder}/set",
                 SimulationParameters(
-                    subarray=arguments.subarray, groups=arguments.groups, exposures=1
+                    subarray=arguments.subarray,
+                    readpatt=arguments.readpatt,
+                    groups=arguments.groups,
+                    exposures=1,
                 ),
             )
             exposure = next(Path(folder, "set").glob("*_uncal.fits"))
