@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 SECONDS_BETWEEN_POLLS = 0.02
 SECONDS_BETWEEN_LOOKS = 5.0
 """Pause between two looks at whether any worker is left."""
-SECONDS_WITHOUT_WORKERS = 120.0
+SECONDS_WITHOUT_WORKERS = 300.0
 """Time that a cluster may be without any worker: one that restarts is back by then.
 
 Time in the queue of a batch system does not count.
