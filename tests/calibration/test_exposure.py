@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -206,3 +207,27 @@ def test_what_cannot_be_calibrated_is_refused(changes: dict[str, object]) -> Non
     other = Case(replace(case.exposure, **changes), case.raw, case.references)
     with pytest.raises(NrsdarkError, match=r"memory: .*;"):
         calibrate(other)
+
+
+class FullDisk(ArrayBuffer):
+    """Takes one band, then fails."""
+
+    def write(self, rows: slice, ramp: np.ndarray) -> None:
+        if rows.start > 0:
+            raise OSError(28, "No space left on device")
+        super().write(rows, ramp)
+
+
+def test_a_failing_write_ends_the_calibration_and_its_threads() -> None:
+    case = make_case("NRS1", "SUBS200A1", n_groups=4)
+    with pytest.raises(OSError, match="No space left"):
+        calibrate_exposure(
+            ArrayReader(case.raw),
+            case.exposure,
+            case.references,
+            CalibrationParameters(),
+            [FullDisk(case.raw.shape[1:])],
+            band_rows=8,
+            threads=2,
+        )
+    assert not [t for t in threading.enumerate() if t.name.startswith("calibration")]
