@@ -27,8 +27,9 @@ from nrsdark_xr import average_ramp, open_ramps
 from nrsdark_xr.cluster import connect
 from nrsdark_xr.products.clip import clipped_mean
 from nrsdark_xr.progress import Progress
-from nrsdark_xr.steps.compute import compute_to_zarr
+from nrsdark_xr.steps.compute import block_tasks, compute_to_zarr
 from nrsdark_xr.steps.memory import peak_memory
+from nrsdark_xr.store.location import Location
 
 MASKED = 0.05
 """Fraction of samples after a jump or otherwise bad."""
@@ -131,7 +132,7 @@ def benchmark_step(url: Path, workers: int) -> None:
         f"step: {ramps.sizes['file']} files, {million:.0f} million samples, "
         f"{n_bytes / 1e9:.2f} GB, {workers} workers"
     )
-    print(f"  tasks in the graph: {len(average_ramp(ramps).__dask_graph__())}")
+    print(f"  tasks: {len(list(block_tasks(average_ramp(ramps))))}, one per block")
     with (
         tempfile.TemporaryDirectory(dir=url.parent) as scratch,
         Path(os.devnull).open("w") as nowhere,
@@ -145,7 +146,7 @@ def benchmark_step(url: Path, workers: int) -> None:
             target = f"{scratch}/average.zarr"
             compute_to_zarr(
                 average_ramp(ramps),
-                target,
+                Location.of(target, None),
                 client=client,
                 progress=Progress(nowhere),
                 title="average",
@@ -202,7 +203,8 @@ def main() -> None:
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
     print(f"load before: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
-    benchmark_kernel(arguments.files, arguments.groups)
+    for n_files in sorted({15, arguments.files, 40}):
+        benchmark_kernel(n_files, arguments.groups)
     if arguments.store is not None:
         benchmark_step(arguments.store, arguments.workers)
     else:
