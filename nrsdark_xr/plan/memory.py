@@ -21,7 +21,7 @@ CLIENT_LIBRARIES = 335 * MB
 WORKER_LIBRARIES = 420 * MB
 """Resident bytes of a worker once its kernels are loaded."""
 DATA_MODELS = 75 * MB
-"""What the data models of jwst take, in each process that reads or writes reference files."""
+"""What the data models of jwst take, in the client, which writes reference files."""
 FIGURES = 85 * MB
 """What matplotlib and the pages of the report take, in the client."""
 HELPER = 15 * MB
@@ -59,7 +59,7 @@ JUDGED_PIXEL = 165
 """Bytes per pixel of the frames from which the client judges the dark and writes the mask."""
 SYNTHESIZED_SAMPLE = 40
 """Bytes per sample of a block of the dark, for each thread of the client."""
-REPORT_PIXEL = 190
+REPORT_PIXEL = 232
 """Bytes per pixel of the maps in the report, and of what is left of the step before."""
 KEPT_PIXEL = 40
 """Bytes per pixel that the allocator of a worker keeps once it has calibrated an exposure."""
@@ -156,7 +156,7 @@ def step_memory(
     }
     return {
         step: StepMemory(
-            worker=WORKER_LIBRARIES + DATA_MODELS + task,
+            worker=WORKER_LIBRARIES + task,
             task=task,
             client=CLIENT_LIBRARIES + client[step],
         )
