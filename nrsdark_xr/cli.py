@@ -214,6 +214,7 @@ def status(
         typer.echo(json.dumps(found.as_dict(), indent=2))
         return
     _print_table(found.name, ("file", "date", "done", "remark"), found.rows())
+    typer.echo(found.counts())
     for product, complete in found.products.items():
         typer.echo(f"{'complete' if complete else 'missing ':8}  {product}")
     for upload in find_leftovers(config):
