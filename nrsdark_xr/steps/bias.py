@@ -15,8 +15,8 @@ from nrsdark_xr.detector import irs2, is_irs2, reference_pixels
 from nrsdark_xr.exposures import Exposure, RawReader
 from nrsdark_xr.products import make_bias, write_superbias
 from nrsdark_xr.references import References, load_references
-from nrsdark_xr.steps.fingerprints import Fingerprint, digest, exposure_record
 from nrsdark_xr.steps import refpix
+from nrsdark_xr.steps.fingerprints import Fingerprint, digest, exposure_record
 from nrsdark_xr.steps.provenance import header_digest, make_provenance
 from nrsdark_xr.steps.session import Session
 from nrsdark_xr.steps.tasks import (
