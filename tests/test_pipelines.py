@@ -45,7 +45,7 @@ def test_a_script_runs_up_to_its_step(script, last, tmp_path, monkeypatch, capsy
     with pytest.raises(SystemExit) as end:
         runpy.run_path(str(PIPELINES / f"{script}.py"), run_name="__main__")
     assert not end.value.code
-    options = {"cluster": "threads", "workers": None, "until": last, "check": True}
+    options = {"cluster": "threads", "workers": None, "until": last, "check": True, "report": None}
     assert asked == {"name": "other", **options}
     assert capsys.readouterr().out == f"{tmp_path}/product.fits\n"
 

@@ -24,14 +24,11 @@ class SnowballResult(NamedTuple):
     groupdq : ndarray of uint8, shape (group, y, x)
     cores : ndarray of bool, shape (y, x)
         Saturated cores that persist: hand them over with the next integration.
-    touched : ndarray of bool, shape (y, x)
-        Pixels outside of which no flag has changed.
     n_snowballs : int
     """
 
     groupdq: NDArray[np.uint8]
     cores: NDArray[np.bool_]
-    touched: NDArray[np.bool_]
     n_snowballs: int
 
 
@@ -75,9 +72,8 @@ def flag_snowballs(
     """
     flags = groupdq if overwrite else groupdq.copy()
     cores = np.zeros(flags.shape[1:], np.bool_)
-    touched = np.zeros(flags.shape[1:], np.bool_)
     if not parameters.expand_large_events:
-        return SnowballResult(flags, cores, touched, 0)
+        return SnowballResult(flags, cores, 0)
     count = 0
     n_groups = len(flags)
     started: list[Region] | None = None
@@ -102,19 +98,16 @@ def flag_snowballs(
                 )
                 if _is_near_edge(jump.x, jump.y, *edge) or _has_core(jump, centres)
             ]
-            grown = [
-                _grow_core(flags[group:], core, cores, touched, parameters) for core in started
-            ]
+            grown = [_grow_core(flags[group:], core, cores, parameters) for core in started]
             # A grown core changes what is new in the next group: look again there.
             started = None if any(grown) else following
         for jump in jumps:
-            _grow_jump(flags[group], jump.ellipse, touched, parameters)
+            _grow_jump(flags[group], jump.ellipse, parameters)
         count += len(jumps)
     if parameters.mask_snowball_core_next_int and previous_cores is not None:
         masked = int(parameters.snowball_time_masked_next_int // group_time)
         flags[1:masked] |= np.where(previous_cores, _JUMP, np.uint8(0))
-        touched |= previous_cores
-    return SnowballResult(flags, cores, touched, count)
+    return SnowballResult(flags, cores, count)
 
 
 def _newly_saturated(
@@ -157,7 +150,6 @@ def _grow_core(
     flags: NDArray[np.uint8],
     core: Region,
     cores: NDArray[np.bool_],
-    touched: NDArray[np.bool_],
     parameters: SnowballParameters,
 ) -> bool:
     """Saturate the enlarged core in all groups of `flags`; note the core itself in `cores`.
@@ -175,17 +167,11 @@ def _grow_core(
     grown = min(minor + growth, widest), min(major + growth, widest)
     rows, columns = ellipse_pixels(x, y, grown, angle, cores.shape)
     flags[:, rows, columns] = _SATURATED
-    touched[rows, columns] = True
     cores[ellipse_pixels(x, y, (minor, major), angle, cores.shape)] = True
     return True
 
 
-def _grow_jump(
-    flags: NDArray[np.uint8],
-    ellipse: Ellipse,
-    touched: NDArray[np.bool_],
-    parameters: SnowballParameters,
-) -> None:
+def _grow_jump(flags: NDArray[np.uint8], ellipse: Ellipse, parameters: SnowballParameters) -> None:
     """Set JUMP_DET in the enlarged ellipse where the group is not saturated.
 
     Both axes grow by as many pixels as the smaller one does by the factor.
@@ -200,4 +186,3 @@ def _grow_jump(
     radii = round(min(axes[0], widest) / 2), round(min(axes[1], widest) / 2)
     pixels = ellipse_pixels(x, y, (2 * radii[0], 2 * radii[1]), angle, flags.shape)
     flags[pixels] |= np.where(flags[pixels] & _SATURATED, np.uint8(0), _JUMP)
-    touched[pixels] = True
