@@ -18,7 +18,7 @@ MB = 1_000_000
 
 CLIENT_LIBRARIES = 335 * MB
 """Resident bytes of the process that drives a run, scheduler included, before the first product."""
-WORKER_LIBRARIES = 420 * MB
+WORKER_LIBRARIES = 400 * MB
 """Resident bytes of a worker once its kernels are loaded."""
 DATA_MODELS = 75 * MB
 """What the data models of jwst take, in the client, which writes reference files."""
