@@ -42,7 +42,7 @@ IRS2_CORRECTED_SAMPLE = 4.125
 """Bytes per sample of an amplifier that is corrected: float32, and a bit for the A/D floor."""
 IRS2_SPECTRUM = 712 * 1025 * 8
 """Bytes of the spectrum of the reference output of one group, in complex64."""
-IRS2_LOOK_PIXEL = 40
+IRS2_LOOK_PIXEL = 70
 """Bytes per raw pixel of what a first look at an IRS2 exposure keeps, and of its references."""
 IRS2_THREAD = 120 * MB
 """Bytes per thread for the Fourier transforms of one group of one amplifier."""
@@ -59,7 +59,7 @@ JUDGED_PIXEL = 165
 """Bytes per pixel of the frames from which the client judges the dark and writes the mask."""
 SYNTHESIZED_SAMPLE = 40
 """Bytes per sample of a block of the dark, for each thread of the client."""
-REPORT_PIXEL = 232
+REPORT_PIXEL = 268
 """Bytes per pixel of the maps in the report, and of what is left of the step before."""
 KEPT_PIXEL = 40
 """Bytes per pixel that the allocator of a worker keeps once it has calibrated an exposure."""
