@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import logging
 import os
@@ -225,6 +226,14 @@ def test_a_report_without_folder_is_refused_before_anything_starts(tmp_path):
     page = tmp_path / "none" / "report.html"
     with pytest.raises(NrsdarkError, match="the folder for the performance report is not there"):
         Cluster("threads", workers=None, progress=Progress(), report=page)
+
+
+def test_dask_computes_as_before_when_a_cluster_has_ended():
+    other = contextlib.ExitStack()
+    with connect("threads", workers=1):
+        other.enter_context(connect("threads", workers=1))
+    other.close()
+    assert dask.config.get("scheduler", None) != "dask.distributed"
 
 
 def test_an_address_without_scheduler_is_refused(monkeypatch):

@@ -163,8 +163,30 @@ def connect(cluster: str = LOCAL, *, workers: int | None = None) -> Iterator[Cli
             remedy=f"give {LOCAL!r}, {THREADS!r}, the address of a scheduler (tcp://host:port), "
             "or a file such as those in cluster/",
         )
-    with opened as client:
+    with _default_scheduler_kept(), opened as client:
         yield client
+
+
+@contextmanager
+def _default_scheduler_kept() -> Iterator[None]:
+    """Let Dask compute afterwards as it did before.
+
+    Clients that were open at the same time in one process, and closed in another order, leave
+    ``dask.distributed`` as the default without a client to go with it.
+    """
+    import dask
+    from distributed import Client
+
+    before = dask.config.get("scheduler", None)
+    try:
+        yield
+    finally:
+        try:
+            left = Client.current().status == "running"
+        except ValueError:
+            left = False
+        if not left:
+            dask.config.set(scheduler=None if before == "dask.distributed" else before)
 
 
 def _open_file(
