@@ -7,6 +7,7 @@ Everything goes to stderr: stdout belongs to results.
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 SECONDS_BETWEEN_LINES = 5.0
 """Pause between two plain lines of one stage."""
+_DUMB_TERMINALS = ("dumb", "unknown")
 
 
 @dataclass
@@ -104,11 +106,16 @@ class Progress:
         Stage
             To be told what was done.
         """
-        show = _bar_stage if self._stream.isatty() else _line_stage
+        show = _bar_stage if _draws_bars(self._stream) else _line_stage
         with show(self._stream, title, total_bytes, total_items, item) as stage:
             yield stage
         elapsed = _clock(time.monotonic() - stage.started)
         self.say(f"{title}: {stage.done_items}/{total_items} {item} in {elapsed}")
+
+
+def _draws_bars(stream: TextIO) -> bool:
+    """Tell whether a stream is a terminal that can move its cursor."""
+    return stream.isatty() and os.environ.get("TERM", "").lower() not in _DUMB_TERMINALS
 
 
 @contextmanager

@@ -6,7 +6,6 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-import dask
 import pytest
 from hypothesis import settings
 
@@ -20,13 +19,6 @@ os.environ.setdefault("CRDS_PATH", "/nonexistent")
 # The same examples at every run of CI; `--hypothesis-profile default` looks for new ones.
 settings.register_profile("repeatable", derandomize=True)
 settings.load_profile("repeatable")
-
-
-@pytest.fixture(autouse=True)
-def _no_default_of_a_client_that_is_gone():
-    """What a client of one test leaves behind must not decide how the next one computes."""
-    yield
-    dask.config.set(scheduler=None)
 
 
 @pytest.fixture

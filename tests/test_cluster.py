@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import gc
 import logging
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from io import StringIO
 from pathlib import Path
@@ -17,6 +17,7 @@ import dask
 import psutil
 import pytest
 import yaml
+from distributed import Client
 
 from nrsdark_xr.cluster import Cluster, ClusterFile, connect
 from nrsdark_xr.cluster import connection as connection_module
@@ -167,6 +168,7 @@ def test_tls_lets_in_who_has_the_certificate_and_nobody_else(
             assert str(caught.value).startswith("tls://127.0.0.1:")
         with pytest.raises(NrsdarkError, match=r"^tls://127\.0\.0\.1:"):
             connected({})
+    assert_no_client_left()
 
 
 def test_workers_leave_threads_to_the_kernels():
@@ -228,18 +230,31 @@ def test_a_report_without_folder_is_refused_before_anything_starts(tmp_path):
         Cluster("threads", workers=None, progress=Progress(), report=page)
 
 
-def test_dask_computes_as_before_when_a_cluster_has_ended():
-    other = contextlib.ExitStack()
+def _computing_thread() -> str:
+    return dask.delayed(lambda: threading.current_thread().name)().compute()
+
+
+def test_dask_computes_there_by_default_and_afterwards_as_before():
     with connect("threads", workers=1):
-        other.enter_context(connect("threads", workers=1))
-    other.close()
-    assert dask.config.get("scheduler", None) != "dask.distributed"
+        assert "Dask-Default-Threads" in _computing_thread()
+        with connect("threads", workers=1) as inner:
+            assert Client.current() is inner
+        assert "Dask-Default-Threads" in _computing_thread()
+    assert_no_client_left()
+
+
+def assert_no_client_left() -> None:
+    """Check that Dask knows of no client, so that it computes in this process."""
+    assert dask.config.get("scheduler", None) is None
+    with pytest.raises(ValueError, match="No clients found"):
+        Client.current()
 
 
 def test_an_address_without_scheduler_is_refused(monkeypatch):
     monkeypatch.setattr(connection_module, "_CONNECT_TIMEOUT", "1s")
     with pytest.raises(NrsdarkError, match=r"tcp://127\.0\.0\.1:9: no scheduler answers; start"):
         connect("tcp://127.0.0.1:9").__enter__()
+    assert_no_client_left()
 
 
 def test_a_scheduler_without_workers_is_refused(cluster_file):

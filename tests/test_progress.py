@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import pty
@@ -38,16 +39,36 @@ def test_nothing_to_do_divides_by_nothing():
     assert "0/0 files" in stream.getvalue()
 
 
-def test_a_terminal_gets_a_bar():
+def shown_on_a_terminal() -> str:
+    """Show a stage on a terminal, and return all that came there."""
     main, terminal = pty.openpty()
     with os.fdopen(terminal, "w") as stream:
         assert stream.isatty()
         with Progress(stream).stage("prepare", total_bytes=100, total_items=2) as stage:
             stage.advance(50, items=1)
-        shown = os.read(main, 65536).decode()
+        stream.flush()
+        os.set_blocking(main, False)
+        shown = b""
+        with contextlib.suppress(BlockingIOError):
+            while piece := os.read(main, 65536):
+                shown += piece
     os.close(main)
+    return shown.decode()
+
+
+def test_a_terminal_gets_a_bar(monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "100")
+    shown = shown_on_a_terminal()
     assert "prepare" in shown
     assert "50%" in shown
+    assert "\x1b" in shown
+
+
+@pytest.mark.parametrize("terminal", ["dumb", "unknown"])
+def test_a_terminal_that_cannot_draw_gets_plain_lines(terminal, monkeypatch):
+    monkeypatch.setenv("TERM", terminal)
+    assert shown_on_a_terminal().splitlines() == ["prepare: 1/2 files in 0:00"]
 
 
 @pytest.mark.parametrize(

@@ -130,7 +130,8 @@ def _performance_report(path: Path) -> Iterator[None]:
 def connect(cluster: str = LOCAL, *, workers: int | None = None) -> Iterator[Client]:
     """Connect to a cluster, or start one on this machine, for the length of a ``with`` block.
 
-    Scheduler, workers and dashboard of a cluster started here listen on localhost only.
+    Scheduler, workers and dashboard of a cluster started here listen on localhost only. Within the
+    block Dask computes there by default; afterwards, and when connecting fails, as it did before.
 
     Parameters
     ----------
@@ -163,30 +164,8 @@ def connect(cluster: str = LOCAL, *, workers: int | None = None) -> Iterator[Cli
             remedy=f"give {LOCAL!r}, {THREADS!r}, the address of a scheduler (tcp://host:port), "
             "or a file such as those in cluster/",
         )
-    with _default_scheduler_kept(), opened as client:
+    with opened as client:
         yield client
-
-
-@contextmanager
-def _default_scheduler_kept() -> Iterator[None]:
-    """Let Dask compute afterwards as it did before.
-
-    Clients that were open at the same time in one process, and closed in another order, leave
-    ``dask.distributed`` as the default without a client to go with it.
-    """
-    import dask
-    from distributed import Client
-
-    before = dask.config.get("scheduler", None)
-    try:
-        yield
-    finally:
-        try:
-            left = Client.current().status == "running"
-        except ValueError:
-            left = False
-        if not left:
-            dask.config.set(scheduler=None if before == "dask.distributed" else before)
 
 
 def _open_file(
@@ -221,7 +200,11 @@ def _start(kind: str, workers: int | None, options: Mapping[str, Any]) -> Iterat
         "memory_limit": 0,
         "silence_logs": logging.getLogger("distributed").level,
     }
-    with LocalCluster(**{**ours, **options}) as cluster, Client(cluster) as client:
+    with (
+        LocalCluster(**{**ours, **options}) as cluster,
+        Client(cluster, set_as_default=False) as client,
+        client.as_current(),
+    ):
         yield client
 
 
@@ -235,14 +218,14 @@ def _join(options: Mapping[str, str], *, wait: float) -> Iterator[Client]:
     address, tls = options["address"], {k: v for k, v in options.items() if k != "address"}
     try:
         security = Security(require_encryption=True, **tls) if tls else None
-        client = Client(address, timeout=_CONNECT_TIMEOUT, security=security)
+        client = Client(address, timeout=_CONNECT_TIMEOUT, security=security, set_as_default=False)
     except (OSError, TypeError) as error:  # TypeError: tls:// without its files
         raise NrsdarkError(
             "no scheduler answers" if isinstance(error, OSError) else " ".join(str(error).split()),
             file=address,
             remedy="start one with `dask scheduler`, or check its address and the TLS files",
         ) from error
-    with client:
+    with client, client.as_current():
         _check_workers(client, wait=wait, source=address)
         yield client
 
