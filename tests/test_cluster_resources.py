@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from nrsdark_xr.cluster import ClusterFile
-from nrsdark_xr.cluster.resources import WorkerResources, worker_resources
+from nrsdark_xr.cluster.resources import WorkerResources, running_resources, worker_resources
 from nrsdark_xr.errors import NrsdarkError
 
 EXAMPLES = Path(__file__).parents[1] / "cluster"
@@ -50,3 +50,28 @@ def test_nonsense_names_the_file():
     file = ClusterFile(kind="slurm", kwargs={"memory": "plenty"})
     with pytest.raises(NrsdarkError, match=r"c\.yaml: threads or memory"):
         worker_resources(file, source="c.yaml")
+
+
+class FakeClient:
+    """Tells of workers as `distributed.Client.scheduler_info` does."""
+
+    def __init__(self, *workers: tuple[int, int]):
+        entries = [{"nthreads": threads, "memory_limit": memory} for threads, memory in workers]
+        self.info = {"workers": {f"tcp://w:{n}": entry for n, entry in enumerate(entries)}}
+
+    def scheduler_info(self, n_workers: int) -> dict[str, object]:
+        assert n_workers == -1
+        return self.info
+
+
+@pytest.mark.parametrize(
+    ("workers", "expected"),
+    [
+        ([(1, 8 * GB), (4, 2 * GB), (1, 2 * GB)], (4, 2 * GB)),
+        ([(2, 0), (1, 2 * GB)], (1, 2 * GB)),
+        ([(1, 0), (2, 0)], (2, None)),  # 0 is no limit
+        ([], (1, None)),
+    ],
+)
+def test_the_worker_with_least_memory_decides(workers, expected):
+    assert running_resources(FakeClient(*workers)) == WorkerResources(*expected)

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import dask
 import pytest
+from distributed import LocalCluster
 
 from benchmarks.memory import measure
 from nrsdark_xr.errors import NrsdarkError
@@ -272,11 +275,47 @@ def test_a_run_refuses_what_its_plan_does_unless_told_not_to_check(raw, tmp_path
     assert (project.folder / "products/nrs1-sub512s_superbias.fits").exists()
 
 
-def test_workers_elsewhere_take_no_memory_here(raw):
-    remote = plan(raw, cluster="tcp://10.0.0.5:8786")
-    assert remote.workforce.workers is None
-    assert remote.tree_peak() < plan(raw, workers=1).tree_peak()
-    assert remote.worker_peak() == plan(raw, workers=1).worker_peak()
+@pytest.fixture
+def scheduler() -> Iterator[str]:
+    """The address of a running scheduler, with one worker of 3 threads and 300 MB."""
+    with (
+        # Its process is that of the tests, which take more, so that it would not work any more.
+        dask.config.set({"distributed.worker.memory.pause": False}),
+        LocalCluster(
+            n_workers=1,
+            threads_per_worker=3,
+            memory_limit="300MB",
+            processes=False,
+            protocol="tcp://",
+            host="127.0.0.1",
+            dashboard_address=None,
+        ) as cluster,
+    ):
+        yield cluster.scheduler_address
+
+
+def test_a_running_scheduler_is_asked_about_its_workers(raw, scheduler, tmp_path):
+    file = tmp_path / "address.yaml"
+    file.write_text(f"kind: address\nkwargs: {{address: '{scheduler}'}}\n")
+    here = plan(raw, workers=1)
+    for cluster in (scheduler, str(file)):
+        remote = plan(raw, cluster=cluster)
+        assert remote.workforce.workers is None
+        assert (remote.workforce.threads, remote.workforce.worker_memory) == (3, 300_000_000)
+        assert remote.tree_peak() < here.tree_peak()  # workers elsewhere take no memory here
+        assert remote.worker_peak() >= here.worker_peak()
+    for refused in (lambda: check_plan(remote), lambda: run_steps(raw.config(), cluster=scheduler)):
+        with pytest.raises(NrsdarkError, match=r"each worker takes up to .*, 300 MB are given to"):
+            refused()
+    assert not (raw.folder / "ramps.zarr").exists()
+
+
+def test_a_scheduler_is_asked_only_if_there_is_anything_to_do(raw, run_once, monkeypatch):
+    monkeypatch.setattr("nrsdark_xr.cluster.connection._CONNECT_TIMEOUT", "1s")
+    nobody = "tcp://127.0.0.1:9"
+    with pytest.raises(NrsdarkError, match="no scheduler answers"):
+        plan(raw, cluster=nobody)
+    assert plan(run_once, cluster=nobody).worker_peak() == 0
 
 
 def test_workers_of_a_file_are_planned_for(raw, tmp_path):

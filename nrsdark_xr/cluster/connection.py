@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from distributed import Client
 
 LOCAL, THREADS = "local", "threads"
-_REMOTE_SCHEMES = ("tcp://", "tls://", "ws://", "wss://")
+REMOTE_SCHEMES = ("tcp://", "tls://", "ws://", "wss://")
+"""How the address of a running scheduler begins."""
 _CONNECT_TIMEOUT = "10s"
 _WORKER_PRELOAD = "nrsdark_xr.cluster.worker"
 SECONDS_BETWEEN_POLLS = 0.1
@@ -154,7 +155,7 @@ def connect(cluster: str = LOCAL, *, workers: int | None = None) -> Iterator[Cli
     """
     if cluster in (LOCAL, THREADS):
         opened: AbstractContextManager[Client] = _start(cluster, workers, {})
-    elif cluster.startswith(_REMOTE_SCHEMES):
+    elif cluster.startswith(REMOTE_SCHEMES):
         opened = _join({"address": cluster}, wait=WAIT_FOR_WORKERS)
     elif cluster.endswith(SUFFIXES):
         opened = _open_file(ClusterFile.load(cluster), workers=workers, source=cluster)
@@ -234,9 +235,12 @@ def _join(options: Mapping[str, str], *, wait: float) -> Iterator[Client]:
 def _provide(cluster: ClusterFile, *, workers: int | None, source: str) -> Iterator[Client]:
     """Have a provider start a cluster, and end it with the block."""
     _quieten_distributed()
+    from distributed import Client
+
     with (
         provided(cluster, workers=workers, source=source) as made,
-        made.get_client() as client,
+        Client(made, set_as_default=False) as client,
+        client.as_current(),
     ):
         batch = cluster.kind in BATCH_SYSTEMS
         _check_workers(client, wait=cluster.wait, source=source, batch=batch)

@@ -1,13 +1,17 @@
-"""What each worker of a cluster has, as far as its file tells."""
+"""What each worker of a cluster has, as far as its file or its scheduler tells."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from math import inf
+from typing import TYPE_CHECKING, Any
 
 from nrsdark_xr.cluster.file import ClusterFile
 from nrsdark_xr.errors import NrsdarkError
+
+if TYPE_CHECKING:
+    from distributed import Client
 
 MIB = 2**20
 NTHREADS = "--nthreads"
@@ -21,7 +25,7 @@ class WorkerResources:
     ----------
     threads : int
     memory : int or None
-        Bytes; None where the file does not tell.
+        Bytes; None where nothing tells, or there is no limit.
     """
 
     threads: int = 1
@@ -69,6 +73,26 @@ def worker_resources(cluster: ClusterFile, *, source: str) -> WorkerResources:
             remedy="correct its `kwargs`",
         ) from error
     return WorkerResources()
+
+
+def running_resources(client: Client) -> WorkerResources:
+    """Ask a running scheduler what its workers have: that of the worker with least memory.
+
+    Any of them may be handed an exposure, so this one decides whether a run fits; of workers with
+    the same memory, that with most threads.
+
+    Parameters
+    ----------
+    client : distributed.Client
+        Connected; without a worker, nothing is told.
+    """
+    workers = client.scheduler_info(n_workers=-1)["workers"].values()
+    found = (
+        WorkerResources(worker["nthreads"], worker["memory_limit"] or None) for worker in workers
+    )
+    return min(
+        found, key=lambda each: (each.memory or inf, -each.threads), default=WorkerResources()
+    )
 
 
 def _resources(threads: Any, memory: Any) -> WorkerResources:

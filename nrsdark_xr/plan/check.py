@@ -8,6 +8,9 @@ from nrsdark_xr.errors import NrsdarkError
 from nrsdark_xr.plan.plan import Place, Plan
 from nrsdark_xr.plan.text import scaled
 
+KILLED_AT = 0.95
+"""Part of its memory at which Dask kills a worker (``distributed.worker.memory.terminate``)."""
+
 
 def check_plan(plan: Plan) -> None:
     """Refuse what would not fit.
@@ -47,14 +50,15 @@ def _check_disk(places: list[Place]) -> None:
 
 
 def _check_workers(plan: Plan) -> None:
-    """Refuse workers that a batch system or a cloud would kill for their memory."""
+    """Refuse workers that Dask, a batch system or a cloud would kill for their memory."""
     limit, needed = plan.workforce.worker_memory, plan.worker_peak()
-    if limit is None or needed <= limit:
+    if limit is None or needed <= KILLED_AT * limit:
         return
     raise NrsdarkError(
-        f"each worker takes up to {scaled(needed)} of memory, {scaled(limit)} are given to it",
+        f"each worker takes up to {scaled(needed)} of memory, {scaled(limit)} are given to it, "
+        f"and at {KILLED_AT:.0%} of that Dask kills it",
         file=plan.workforce.cluster,
-        remedy=f"give each worker {scaled(needed)} or more",
+        remedy=f"give each worker {scaled(needed / KILLED_AT)} or more",
     )
 
 

@@ -6,9 +6,10 @@ import os
 from dataclasses import dataclass
 from typing import Self
 
-from nrsdark_xr.cluster import LOCAL, THREADS, ClusterFile
+from nrsdark_xr.cluster import LOCAL, THREADS, ClusterFile, connect
+from nrsdark_xr.cluster.connection import REMOTE_SCHEMES
 from nrsdark_xr.cluster.file import SUFFIXES
-from nrsdark_xr.cluster.resources import WorkerResources, worker_resources
+from nrsdark_xr.cluster.resources import WorkerResources, running_resources, worker_resources
 from nrsdark_xr.plan.memory import StepMemory
 
 
@@ -30,7 +31,7 @@ class Workforce:
     threads : int
         Threads that the kernels of one worker use.
     worker_memory : int or None
-        Bytes that each worker may take; None where nothing tells.
+        Bytes that are given to each worker; None where nothing tells.
     """
 
     cluster: str
@@ -42,22 +43,36 @@ class Workforce:
     worker_memory: int | None = None
 
     @classmethod
-    def of(cls, cluster: str, workers: int | None) -> Self:
-        """Tell it from the options of a run; nothing is started, no scheduler is asked.
+    def of(cls, cluster: str, workers: int | None, *, ask: bool = True) -> Self:
+        """Tell it from the options of a run; nothing is started.
+
+        Parameters
+        ----------
+        cluster : str
+            As `nrsdark_xr.cluster.connect` takes it.
+        workers : int, optional
+            As `nrsdark_xr.cluster.connect` takes it.
+        ask : bool
+            Whether to ask a running scheduler about its workers.
 
         Raises
         ------
         NrsdarkError
-            If the cluster's file is wrong.
+            If the cluster's file is wrong, or a scheduler that is asked has no worker or does not
+            answer.
         """
         cores = len(os.sched_getaffinity(0))
         here = cluster in (LOCAL, THREADS)
+        running = cluster.startswith(REMOTE_SCHEMES)
         each = WorkerResources()
         if cluster.endswith(SUFFIXES):
             file = ClusterFile.load(cluster)
             each = worker_resources(file, source=cluster)
-            here = file.kind == "local"
+            here, running = file.kind == "local", file.kind == "address"
             workers = workers or file.workers
+        if running and ask:
+            with connect(cluster) as client:
+                each = running_resources(client)
         return cls(
             cluster=cluster,
             workers=(workers or cores) if here else None,

@@ -172,8 +172,8 @@ def make_plan(
     left_out : dict of str, optional
         The other inputs, and why.
     cluster : str
-        As `nrsdark_xr.cluster.connect` takes it. Nothing is started; a running scheduler is not
-        asked.
+        As `nrsdark_xr.cluster.connect` takes it. Nothing is started; a running scheduler is asked
+        about its workers if there is anything to do.
     workers : int, optional
         As `nrsdark_xr.cluster.connect` takes it.
     until : str
@@ -182,7 +182,8 @@ def make_plan(
     Raises
     ------
     NrsdarkError
-        If the store is damaged, or the cluster's file is wrong.
+        If the store is damaged, the cluster's file is wrong, or a running scheduler has no worker
+        or does not answer.
     """
     first = exposures[0]
     configuration = Configuration.of(first)
@@ -190,7 +191,8 @@ def make_plan(
     wanted = STEPS[: STEPS.index(until) + 1]
     n_rows = sum(exposure.n_integrations for exposure in exposures)
     steps = tuple(_plan_steps(config, exposures, done, configuration, n_rows, wanted))
-    workforce = Workforce.of(cluster, workers)
+    working = {step.name for step in steps if step.read.n_bytes}
+    workforce = Workforce.of(cluster, workers, ask=bool(working))
     memory = step_memory(
         max(exposures, key=lambda exposure: exposure.n_integrations),
         n_files=n_rows,
@@ -206,7 +208,7 @@ def make_plan(
         left_out=left_out or {},
         rows=n_rows,
         steps=steps,
-        memory={step.name: memory[step.name] for step in steps if step.read.n_bytes},
+        memory={name: need for name, need in memory.items() if name in working},
         workforce=workforce,
         places=_places(config, steps, done, configuration),
         requests=_requests(config, steps),

@@ -25,7 +25,7 @@ from tests.small_darks import NAME, Stop
 
 from .conftest import make_bucket
 
-OUTAGE = 10.0
+OUTAGES = (10.0, pytest.param(60.0, marks=pytest.mark.slow))
 """Seconds for which the server is gone."""
 TWO = ("--cluster", "local", "--workers", "2")
 QUICK = ("--until", "synthesize")
@@ -107,13 +107,14 @@ def test_killed_workers(finished_set, in_bucket, stops):
     assert_same(finished_set, in_bucket)
 
 
-def test_a_server_that_is_gone_for_a_while(fragile_s3, finished_set, in_bucket, stops):
+@pytest.mark.parametrize("seconds", OUTAGES)
+def test_a_server_that_is_gone_for_a_while(fragile_s3, finished_set, in_bucket, stops, seconds):
     running = start(in_bucket, *QUICK, stops=stops)
     for stop in stops:
         wait_for(stop.reached, running)
         fragile_s3.call("stop")
         stop.go_on()
-        time.sleep(OUTAGE)
+        time.sleep(seconds)
         assert running.poll() is None
         fragile_s3.call("start")
     ended = outcome(running)
