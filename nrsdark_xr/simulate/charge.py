@@ -38,19 +38,19 @@ def bright_pixels(rate: NDArray[np.float32], seconds: float) -> NDArray[np.int64
 
 
 @compiled
-def gather(  # type: ignore[no-untyped-def]
-    charge,
-    deposit,
-    nothing,
-    uniform,
-    drift,
-    drift_step,
-    full_well,
-    hit_group,
-    hit_charge,
-    recorded,
-    group,
-):
+def gather(
+    charge: NDArray[np.float32],
+    deposit: NDArray[np.float32],
+    nothing: NDArray[np.float32],
+    uniform: NDArray[np.float32],
+    drift: NDArray[np.float32],
+    drift_step: np.float32,
+    full_well: NDArray[np.float32],
+    hit_group: NDArray[np.uint16],
+    hit_charge: NDArray[np.float32],
+    recorded: np.float32,
+    group: int,
+) -> None:
     """Add one frame's dark current, drift and particle hits to the charge, up to full well.
 
     Parameters
@@ -92,7 +92,7 @@ def gather(  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _poisson(uniform, nothing):  # type: ignore[no-untyped-def]
+def _poisson(uniform: float, nothing: float) -> int:
     """Poisson variate by inversion, given the probability of 0."""
     expected = -math.log(nothing)
     probability = float(nothing)
@@ -106,9 +106,17 @@ def _poisson(uniform, nothing):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def digitise(  # type: ignore[no-untyped-def]
-    charge, offset, noise, place, kernel, full_well, gain, curvature, adc_sum
-):
+def digitise(
+    charge: NDArray[np.float32],
+    offset: NDArray[np.float32],
+    noise: NDArray[np.float32],
+    place: NDArray[np.intp],
+    kernel: NDArray[np.float32],
+    full_well: NDArray[np.float32],
+    gain: NDArray[np.float32],
+    curvature: NDArray[np.float32],
+    adc_sum: NDArray[np.uint32],
+) -> None:
     """Read one frame: inter-pixel capacitance, gain, nonlinearity, bias and noise, 16 bits.
 
     Parameters
@@ -147,7 +155,12 @@ def digitise(  # type: ignore[no-untyped-def]
 
 
 @compiled
-def digitise_references(offset, noise, place, adc_sum):  # type: ignore[no-untyped-def]
+def digitise_references(
+    offset: NDArray[np.float32],
+    noise: NDArray[np.float32],
+    place: NDArray[np.intp],
+    adc_sum: NDArray[np.uint32],
+) -> None:
     """Read the samples of one frame that have no charge.
 
     Parameters

@@ -62,7 +62,15 @@ def add_cosmic_rays(
 
 
 @compiled
-def _add_tracks(deposit, y, x, dy, dx, charge, diffusion):  # type: ignore[no-untyped-def]
+def _add_tracks(
+    deposit: NDArray[np.float32],
+    y: NDArray[np.float64],
+    x: NDArray[np.float64],
+    dy: NDArray[np.float64],
+    dx: NDArray[np.float64],
+    charge: NDArray[np.float64],
+    diffusion: float,
+) -> None:
     """Spread each charge along its track, with a Gaussian of `diffusion` pixels about it."""
     rows, columns = deposit.shape
     scale = 1 / (math.sqrt(2) * diffusion)

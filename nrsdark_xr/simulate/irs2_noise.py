@@ -184,7 +184,14 @@ def add_streams(noise: FloatImage, streams: Streams) -> None:
 
 
 @compiled
-def _add_streams(noise, pink, alternating, pedestal, ticks, parity):  # type: ignore[no-untyped-def]
+def _add_streams(
+    noise: NDArray[np.float32],
+    pink: NDArray[np.float32],
+    alternating: NDArray[np.float32],
+    pedestal: np.float32,
+    ticks: NDArray[np.intp],
+    parity: NDArray[np.int8],
+) -> None:
     samples = ticks.size
     for line in range(DETECTOR_SIZE):
         for output in range(OUTPUTS):

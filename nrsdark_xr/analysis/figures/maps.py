@@ -205,9 +205,9 @@ def flag_map(
             frameon=False,
             handletextpad=0.3,
         )
-        for handle in legend.legend_handles:
-            handle.set_markersize(6)  # type: ignore[union-attr]
-            handle.set_markeredgewidth(1)  # type: ignore[union-attr]
+        for line in legend.get_lines():
+            line.set_markersize(6)
+            line.set_markeredgewidth(1)
     else:
         ax.text(0.5, 0.5, "no such pixel", transform=ax.transAxes, ha="center", color="#5B6069")
     return figure
