@@ -294,6 +294,20 @@ def test_a_batch_scheduler_listens_on_localhost_unless_told_otherwise():
         assert made.scheduler_address.startswith("tcp://127.0.0.2:")
 
 
+def test_a_batch_system_leaves_interrupts_alone():
+    script = (
+        "import signal, sys\n"
+        "from nrsdark_xr.cluster import ClusterFile\n"
+        "from nrsdark_xr.cluster.providers import provided\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        f"file = ClusterFile(kind='slurm', kwargs={JOB})\n"
+        "with provided(file, workers=None, source='c.yaml'):\n"
+        "    assert 'dask_jobqueue.runner' in sys.modules\n"
+        "    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)
+
+
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_what_a_provider_refuses_is_told_in_one_line(cluster_file):
     path = cluster_file("kind: slurm\nkwargs: {cores: 1}\n")

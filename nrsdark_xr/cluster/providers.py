@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -83,10 +84,22 @@ def provided(cluster: ClusterFile, *, workers: int | None, source: str) -> Itera
             yield made
 
 
+@contextmanager
+def _interrupts_kept() -> Iterator[None]:
+    """Let Ctrl-C do what it did: dask-jobqueue, when imported, makes it end the process at once."""
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    finally:
+        if before is not None and signal.getsignal(signal.SIGINT) is not before:
+            signal.signal(signal.SIGINT, before)
+
+
 def _make(cluster: ClusterFile, *, source: str) -> Any:
     provider = PROVIDERS[cluster.kind]
     try:
-        make = getattr(import_module(provider.module), provider.name)
+        with _interrupts_kept():
+            make = getattr(import_module(provider.module), provider.name)
     except ImportError as error:
         raise NrsdarkError(
             f"clusters of kind {cluster.kind} need {provider.package} ({error})",
