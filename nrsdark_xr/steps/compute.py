@@ -159,11 +159,14 @@ def _write_block(task: BlockTask, place: Location) -> None:
     import dask
     import zarr
 
+    from nrsdark_xr.store.chunks import write_whole_chunks
     from nrsdark_xr.store.location import writing
 
     values = dask.get(task.graph, list(task.keys.values()))
+    corner = [part.start for part in task.region]
     with writing(place.url):
         store = place.zarr_store()
         for name, value in zip(task.keys, values, strict=True):
             array = zarr.open_array(store, path=name, mode="r+", zarr_format=3)
-            array[..., *task.region] = value
+            first = [*(0,) * (value.ndim - len(corner)), *corner]
+            write_whole_chunks(array, place, first, value)

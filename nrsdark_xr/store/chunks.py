@@ -1,4 +1,4 @@
-"""Writing whole chunks of one row, on a local disk without the detour through zarr's event loop.
+"""Writing whole chunks, on a local disk without the detour through zarr's event loop.
 
 The thread that calls encodes and writes one chunk after the other, so that a caller's threads share
 the work between them, and a chunk's buffer is used again for the next. The files are those that
@@ -44,12 +44,31 @@ def write_chunks(
     values : ndarray
         Of the type of `array`; ends at chunks' edges or at those of `array`.
     """
+    write_whole_chunks(array, location, (row, *first), values[np.newaxis])
+
+
+def write_whole_chunks(
+    array: Any, location: Location, first: Sequence[int], values: NDArray[Any]
+) -> None:
+    """Write a part of an array that is made of whole chunks.
+
+    Parameters
+    ----------
+    array : zarr.Array
+        Right under `location`.
+    location : Location
+        Of a Zarr group.
+    first : sequence of int
+        Where `values` begin: at a chunk's edge.
+    values : ndarray
+        Of the type of `array`; ends at chunks' edges or at those of `array`.
+    """
     encode = _encoder(array)
     if location.local is None or encode is None:
         parts = (slice(at, at + n) for at, n in zip(first, values.shape, strict=True))
-        array[(row, *parts)] = values
+        array[tuple(parts)] = values
         return
-    chunks = array.chunks[1:]
+    chunks = array.chunks
     folder = location.local / array.basename
     chunk = np.empty(chunks, array.dtype.newbyteorder("<"))
     steps = zip(values.shape, chunks, strict=True)
@@ -59,7 +78,7 @@ def write_chunks(
             chunk[...] = array.fill_value
         chunk[tuple(slice(n) for n in part.shape)] = part
         place = zip(first, corner, chunks, strict=True)
-        key = array.metadata.encode_chunk_key((row, *((a + b) // n for a, b, n in place)))
+        key = array.metadata.encode_chunk_key(tuple((a + b) // n for a, b, n in place))
         write_atomically(folder / key, encode(chunk))
 
 

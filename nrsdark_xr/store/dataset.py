@@ -16,6 +16,7 @@ from xarray.core import indexing
 
 from nrsdark_xr.errors import NrsdarkError
 from nrsdark_xr.storage import StorageOptions
+from nrsdark_xr.store.direct import ChunkFiles
 from nrsdark_xr.store.layout import reduction_chunks
 from nrsdark_xr.store.location import (
     Location,
@@ -202,10 +203,14 @@ class _Rows(BackendArray):
         rest = key[1:]
         shapes = [np.arange(n)[k].shape for n, k in zip(self.shape[1:], rest, strict=True)]
         values = np.empty((rows.size, *sum(shapes, ())), self.dtype)
+        files, part = ChunkFiles.of(self.array), _plain_slices(rest, self.shape[1:])
         with reading_data(self.url, self.names):
             for place, run in _runs(rows):
                 if run.start == _NOT_THERE:
                     values[place] = self.array.fill_value
+                elif files is not None and part is not None:
+                    for row, out in zip(range(run.start, run.stop), values[place], strict=True):
+                        files.read(row, part, out)
                 else:  # slices cost half of what an index array does
                     values[place] = self.array.oindex[(run, *rest)]
         return values if np.ndim(self.rows[key[0]]) else values[0]
@@ -219,6 +224,14 @@ def _runs(rows: NDArray[np.intp]) -> Iterator[tuple[slice, slice]]:
     for start, stop in pairwise(edges):
         first = int(rows[start])
         yield slice(start, stop), slice(first, first + stop - start)
+
+
+def _plain_slices(key: tuple[Any, ...], shape: tuple[int, ...]) -> list[slice] | None:
+    """Give an index by its bounds; None if it is not made of slices without steps."""
+    if not all(isinstance(part, slice) and part.step in (None, 1) for part in key):
+        return None
+    bounds = [part.indices(length) for part, length in zip(key, shape, strict=True)]
+    return [slice(start, max(start, stop)) for start, stop, _ in bounds]
 
 
 def _lazy_variables(
