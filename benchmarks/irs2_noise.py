@@ -67,6 +67,7 @@ def noise(
 ) -> dict[str, NDArray[np.float64]]:
     """Noise of each amplifier with each set of weights, and without any [DN]."""
     no_bias = np.zeros((irs2.IRS2_RAW_ROWS, exposure.xsize), np.float32)
+    no_levels = np.zeros((exposure.n_groups, irs2.IRS2_RAW_ROWS), np.float32)
     frames: dict[str, list[NDArray[np.float32]]] = {name: [] for name in ("raw", *weights)}
     with RawReader(exposure) as raw:
         levels = look_at_levels(raw, exposure, 0, no_bias, threads=threads)
@@ -74,7 +75,7 @@ def noise(
         bad = flag_bad_rows([levels.pairs], np.zeros(len(no_bias), bool), n_sigma=n_sigma)
         corrections = {
             name: Irs2Correction(
-                raw, exposure, 0, no_bias, levels.mean,
+                raw, exposure, 0, no_bias, no_levels, levels.mean,
                 *replacements(bad, each, exposure.detector), each,
             ).with_replaced_means()
             for name, each in weights.items()

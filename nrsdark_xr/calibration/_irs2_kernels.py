@@ -57,17 +57,21 @@ def bias_of(bias: NDArray[Any]) -> NDArray[Any]:
 
 @kernel
 def mean_over_groups(
-    raw: NDArray[Any], scale: np.float32, bias: NDArray[Any], mean: NDArray[Any]
+    raw: NDArray[Any],
+    scale: np.float32,
+    bias: NDArray[Any],
+    levels: NDArray[Any],
+    mean: NDArray[Any],
 ) -> None:
-    """Fill `mean` (row, x), float64, of bias-subtracted samples `raw` (group, row, x)."""
+    """Fill `mean` (row, x), float64, of `raw` (group, row, x) less bias and levels (group, row)."""
     n_groups, n_rows, n_columns = raw.shape
     for y in range(n_rows):
         total = mean[y]
         total[:] = 0.0
         for g in range(n_groups):
-            samples, level = raw[g, y], bias[y]
+            samples, low, level = raw[g, y], bias[y], levels[g, y]
             for x in range(n_columns):
-                total[x] += np.float32(np.float32(samples[x]) * scale - level[x])
+                total[x] += np.float32(np.float32(samples[x]) * scale - low[x] - level)
         for x in range(n_columns):
             total[x] /= n_groups
 
@@ -101,6 +105,7 @@ def read_samples(
     rows: Rows,
     scale: np.float32,
     bias: NDArray[Any],
+    levels: NDArray[Any],
     mean: NDArray[Any],
     backwards: bool,
     samples: NDArray[Any],
@@ -115,6 +120,8 @@ def read_samples(
         DN per raw unit.
     bias : ndarray of float32, shape (row, x)
         Without NaN.
+    levels : ndarray of float32, shape (row,)
+        Subtracted besides.
     mean : ndarray of float64, shape (row, x)
         Over groups, after replacement.
     backwards : bool
@@ -128,14 +135,15 @@ def read_samples(
         if a == NO_ROW:
             values[:] = _ZERO
         elif a == b:
-            one, level = raw[a], bias[a]
+            one, low, level = raw[a], bias[a], levels[a]
             for x in range(n_lines):
-                values[x] = np.float32(one[x]) * scale - level[x]
+                values[x] = np.float32(one[x]) * scale - low[x] - level
         else:
             one, two, low, high = raw[a], raw[b], bias[a], bias[b]
+            level, other = levels[a], levels[b]
             for x in range(n_lines):
-                left = np.float32(one[x]) * scale - low[x]
-                right = np.float32(two[x]) * scale - high[x]
+                left = np.float32(one[x]) * scale - low[x] - level
+                right = np.float32(two[x]) * scale - high[x] - other
                 values[x] = (left + right) * _HALF
         offset, result = mean[rows.row[s]], samples[s]
         if backwards:

@@ -57,6 +57,8 @@ class Irs2Correction:
     integration : int
     bias : ndarray of float32, shape (3200, x)
         Without NaN; 0 where none is subtracted [DN].
+    levels : ndarray of float32, shape (group, 3200)
+        Subtracted from each row as well; 0 without ``irs2_mean_subtraction`` [DN].
     mean : ndarray of float64, shape (3200, x)
         Mean over groups of each sample, after replacement of bad ones [DN].
     first, second : ndarray of int, shape (3200,)
@@ -69,6 +71,7 @@ class Irs2Correction:
     exposure: Exposure
     integration: int
     bias: NDArray[np.float32]
+    levels: NDArray[np.float32]
     mean: NDArray[np.float64]
     first: NDArray[np.intp]
     second: NDArray[np.intp]
@@ -87,9 +90,10 @@ class Irs2Correction:
         return replace(self, mean=mean)
 
     def _row(self, row: int) -> NDArray[np.float32]:
-        """One bias-subtracted raw row of all groups (group, x)."""
+        """One raw row of all groups less bias and levels (group, x)."""
         groups, rows = slice(0, self.exposure.n_groups), slice(int(row), int(row) + 1)
-        return self.scaled(self.raw.read(self.integration, groups, rows)[:, 0]) - self.bias[row]
+        samples = self.scaled(self.raw.read(self.integration, groups, rows)[:, 0])
+        return samples - self.bias[row] - self.levels[:, rows]
 
     def scaled(self, raw: NDArray[np.uint16]) -> NDArray[np.float32]:
         """Raw samples in DN."""
@@ -128,6 +132,7 @@ class Irs2Correction:
             inside,
             group_scale(n_frames=self.exposure.n_frames, frame_divisor=self.exposure.frame_divisor),
             self.bias[band],
+            self.levels[group, band],
             self.mean[band],
             self._backwards,
             samples,
@@ -265,19 +270,32 @@ def _within(rows: NDArray[np.intp], band: slice) -> NDArray[np.intp]:
 
 
 def subtract_line(samples: NDArray[np.float32]) -> None:
-    """Subtract in place the straight line through the lines at both ends (``remove_slopes``)."""
+    """Subtract in place the straight line through the lines at both ends (``remove_slopes``).
+
+    A sample that comes out as 0 counts as not read from then on, in jwst as here. So that these are
+    the same ones, the line is the same to the last bit: in single precision, with sums in the same
+    order.
+    """
     times = _times()
     ends = np.r_[0:LINE_EDGE, DETECTOR_SIZE - LINE_EDGE : DETECTOR_SIZE]
-    known = samples[:, ends] != 0
-    intercept, slope = np.float32(0), np.float32(0)
-    if known.any():
-        time = times[:, ends][known].astype(np.float64)
-        value = samples[:, ends][known].astype(np.float64)
-        deviation = time - time.mean()
-        spread = (deviation**2).sum()
-        slope = np.float32((deviation * value).sum() / spread)
-        intercept = np.float32(value.mean() - np.float64(slope) * time.mean())
+    value = samples[:, ends].T
+    known = value != 0
+    intercept, slope = _straight_line(times[:, ends].T[known], value[known])
     _irs2_kernels.subtract_line(samples, times, intercept, slope)
+
+
+def _straight_line(
+    times: NDArray[np.float32], values: NDArray[np.float32]
+) -> tuple[np.float32, np.float32]:
+    """Intercept and slope by least squares, operation by operation as ``ols_line`` of jwst."""
+    if values.size == 0:
+        return np.float32(0), np.float32(0)
+    number = np.float32(values.size)
+    mean_time, mean_value = times.mean(), values.mean()
+    slope = ((times * values).sum() - number * mean_time * mean_value) / (
+        (times**2).sum() - number * mean_time**2
+    )
+    return mean_value - slope * mean_time, slope
 
 
 @cache

@@ -20,6 +20,7 @@ from nrsdark_xr.calibration.irs2_bad_reference import (
     replacements,
 )
 from nrsdark_xr.calibration.irs2_correction import Irs2Correction
+from nrsdark_xr.calibration.irs2_levels import BorderLook
 from nrsdark_xr.calibration.parameters import RefpixParameters
 from nrsdark_xr.calibration.protocols import RawSamples
 from nrsdark_xr.detector import DQ, irs2
@@ -27,6 +28,8 @@ from nrsdark_xr.errors import NrsdarkError
 from nrsdark_xr.exposures import Exposure
 from nrsdark_xr.references import References
 
+Watch = Callable[[slice, NDArray[np.uint16]], None]
+"""Is shown the raw rows of a strip and their samples (group, row, x)."""
 STRIP_ROWS = 2 * PERIOD
 """Raw rows looked at together: whole visits, few enough to keep all groups of them in memory."""
 
@@ -53,7 +56,7 @@ def look_at_levels(
     bias: NDArray[np.float32],
     *,
     threads: int,
-    watch: Callable[[slice, NDArray[np.uint16]], None] | None = None,
+    watch: Sequence[Watch] = (),
 ) -> Levels:
     """Look at all groups of an integration, strip by strip.
 
@@ -67,20 +70,20 @@ def look_at_levels(
         Without NaN [DN].
     threads : int
         Strips looked at at once.
-    watch : callable, optional
-        Is shown each strip as well: its raw rows and its samples (group, row, x), in any order and
-        from several threads.
+    watch : sequence of callable, optional
+        Each is shown each strip, in any order and from several threads.
     """
     scale = group_scale(n_frames=exposure.n_frames, frame_divisor=exposure.frame_divisor)
     mean = np.empty(bias.shape)
     starts = pair_rows()
+    no_levels = np.zeros((exposure.n_groups, STRIP_ROWS), np.float32)
 
     def look(first: int) -> list[tuple[float, float, float]]:
         strip = slice(first, first + STRIP_ROWS)
         samples = raw.read(integration, slice(0, exposure.n_groups), strip)
-        _irs2_kernels.mean_over_groups(samples, scale, bias[strip], mean[strip])
-        if watch is not None:
-            watch(strip, samples)
+        _irs2_kernels.mean_over_groups(samples, scale, bias[strip], no_levels, mean[strip])
+        for show in watch:
+            show(strip, samples)
         here = starts[(starts >= strip.start) & (starts < strip.stop)] - first
         return [_irs2_kernels.pair_sums(samples, row, scale, bias[strip]) for row in here]
 
@@ -92,6 +95,31 @@ def look_at_levels(
     return Levels(mean, PairStatistics(difference, total, spread))
 
 
+def mean_less_levels(
+    raw: RawSamples,
+    exposure: Exposure,
+    integration: int,
+    bias: NDArray[np.float32],
+    levels: NDArray[np.float32],
+    *,
+    threads: int,
+) -> NDArray[np.float64]:
+    """Mean over groups as `look_at_levels` gives it, levels (group, 3200) subtracted.
+
+    The groups are read again: a sample that is its mean, to the last bit, counts as not read.
+    """
+    scale = group_scale(n_frames=exposure.n_frames, frame_divisor=exposure.frame_divisor)
+    mean = np.empty(bias.shape)
+
+    def look(first: int) -> None:
+        strip = slice(first, first + STRIP_ROWS)
+        samples = raw.read(integration, slice(0, exposure.n_groups), strip)
+        _irs2_kernels.mean_over_groups(samples, scale, bias[strip], levels[:, strip], mean[strip])
+
+    in_threads(look, range(0, irs2.IRS2_RAW_ROWS, STRIP_ROWS), threads=threads)
+    return mean
+
+
 def look_at_exposure(
     raw: RawSamples,
     exposure: Exposure,
@@ -100,7 +128,7 @@ def look_at_exposure(
     parameters: RefpixParameters,
     *,
     threads: int,
-    watch: Sequence[Callable[[slice, NDArray[np.uint16]], None]] = (),
+    watch: Sequence[Watch] = (),
 ) -> tuple[list[Irs2Correction], NDArray[np.bool_]]:
     """Look at all groups of an exposure, and tell how to correct them.
 
@@ -116,7 +144,7 @@ def look_at_exposure(
     threads : int
         Strips of rows looked at at once.
     watch : sequence of callable, optional
-        For each integration, as `look_at_levels` takes it.
+        One for each integration, as `look_at_levels` takes them.
 
     Returns
     -------
@@ -141,26 +169,38 @@ def look_at_exposure(
     bias = np.zeros(shape, np.float32)
     if references.superbias is not None:
         bias = np.where(np.isnan(references.superbias), np.float32(0), references.superbias)
-    levels = [
+    integrations = range(exposure.n_integrations)
+    borders = [BorderLook(exposure) for _ in integrations if parameters.irs2_mean_subtraction]
+    watchers = [each for each in (watch, [border.watch for border in borders]) if each]
+    looks = [
         look_at_levels(
             raw,
             exposure,
             integration,
             bias,
             threads=threads,
-            watch=watch[integration] if watch else None,
+            watch=[each[integration] for each in watchers],
         )
-        for integration in range(exposure.n_integrations)
+        for integration in integrations
     ]
     known = ((pixeldq & np.uint32(DQ.BAD_REF_PIXEL)) != 0).any(axis=1)
     bad = flag_bad_rows(
-        [each.pairs for each in levels], known, n_sigma=parameters.ovr_corr_mitigation_ftr
+        [each.pairs for each in looks], known, n_sigma=parameters.ovr_corr_mitigation_ftr
     )
+    means = [each.mean for each in looks]
+    levels = [np.zeros((exposure.n_groups, len(bad)), np.float32) for _ in integrations]
+    if parameters.irs2_mean_subtraction:
+        flagged = np.where(bad[:, np.newaxis], pixeldq | np.uint32(DQ.DO_NOT_USE), pixeldq)
+        levels = [border.levels(bias, flagged, parameters) for border in borders]
+        means = [
+            mean_less_levels(raw, exposure, integration, bias, levels[integration], threads=threads)
+            for integration in integrations
+        ]
     first, second = replacements(bad, weights, exposure.detector)
     corrections = [
         Irs2Correction(
-            raw, exposure, integration, bias, each.mean, first, second, weights
+            raw, exposure, integration, bias, level, mean, first, second, weights
         ).with_replaced_means()
-        for integration, each in enumerate(levels)
+        for integration, (level, mean) in enumerate(zip(levels, means, strict=True))
     ]
     return corrections, bad

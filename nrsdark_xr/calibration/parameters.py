@@ -47,6 +47,8 @@ class RefpixParameters(Parameters):
     """Clipping limit of the reference-pixel means, in standard deviations."""
     ovr_corr_mitigation_ftr: float = Field(default=3.0, gt=0)
     """IRS2: clipped standard deviations by which a bad pair of reference samples stands out."""
+    irs2_mean_subtraction: bool = False
+    """IRS2: subtract the levels of traditional readout from each group before its correction."""
 
 
 class JumpParameters(Parameters):

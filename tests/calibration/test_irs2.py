@@ -11,11 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from jwst.refpix import irs2_subtract_reference as jwst_irs2
+from jwst.refpix import reference_pixels as jwst_refpix
 from jwst.saturation.saturation import irs2_flag_saturation
 from stdatamodels.jwst import datamodels
 
 from nrsdark_xr.calibration import CalibrationParameters, bias_groups, calibrate_exposure
 from nrsdark_xr.calibration.irs2_bad_reference import flag_bad_rows, replacements
+from nrsdark_xr.calibration.irs2_correction import subtract_line
 from nrsdark_xr.calibration.irs2_look import look_at_exposure, look_at_levels
 from nrsdark_xr.calibration.irs2_samples import Irs2Samples
 from nrsdark_xr.calibration.irs2_saturation import SaturationLook
@@ -40,10 +42,23 @@ OF_SAMPLE = 2**-23
 """Allowed difference, relative to the largest sample of a ramp: float32 has no finer step."""
 
 
-def jwst_correction(case: Case, *, preserve: bool) -> tuple[datamodels.RampModel, np.ndarray]:
-    """The steps of ``RefPixStep``; also the samples before the correction."""
+DEFAULTS = CalibrationParameters()
+WITH_LEVELS = CalibrationParameters.model_validate({"refpix": {"irs2_mean_subtraction": True}})
+
+
+def jwst_correction(
+    case: Case, parameters: CalibrationParameters, *, preserve: bool
+) -> tuple[datamodels.RampModel, np.ndarray]:
+    """The steps of ``RefPixStep``; also the samples before the last of them."""
     model = ramp_model(case)
     jwst_irs2.flag_bad_refpix(model, n_sigma=3.0, flag_only=True)
+    refpix = parameters.refpix
+    if refpix.irs2_mean_subtraction:
+        side = {"refpix_algorithm": "median", "sirs_kernel_model": None}
+        side |= {"sigreject": 4.0, "gaussmooth": 1.0, "halfwidth": 30}  # not looked at
+        jwst_refpix.correct_model(
+            model, refpix.odd_even_columns, False, 11, 1.0, True, side, refpix.siglimit
+        )
     jwst_irs2.flag_bad_refpix(model, replace_only=True)
     before = model.data.copy()
     weights = irs2_model(case.references.irs2, case.exposure)
@@ -61,7 +76,7 @@ def assert_corrected_alike(
     assert worst <= 0, worst
 
 
-def corrected(case: Case) -> tuple[np.ndarray, np.ndarray]:
+def corrected(case: Case, parameters: CalibrationParameters) -> tuple[np.ndarray, np.ndarray]:
     """Our samples (integration, group, y, x) before linearity, and PIXELDQ."""
     threshold, dq = usable_thresholds(case.references.saturation, case.references.saturation_dq)
     references = case.references.replace(saturation=threshold, saturation_dq=np.zeros_like(dq))
@@ -71,7 +86,7 @@ def corrected(case: Case) -> tuple[np.ndarray, np.ndarray]:
         linearity=identity, linearity_dq=np.zeros_like(dq), superbias_dq=None
     )
     samples, pixeldq = Irs2Samples.look(
-        ArrayReader(case.raw), case.exposure, references, CalibrationParameters(), threads=2
+        ArrayReader(case.raw), case.exposure, references, parameters, threads=2
     )
     n_integrations, n_groups = case.raw.shape[:2]
     ramp = np.empty((n_integrations, n_groups, DETECTOR_SIZE, DETECTOR_SIZE), np.float32)
@@ -81,25 +96,23 @@ def corrected(case: Case) -> tuple[np.ndarray, np.ndarray]:
     return ramp, pixeldq
 
 
-def assert_corrects_as_jwst(case: Case) -> None:
+def assert_corrects_as_jwst(case: Case, parameters: CalibrationParameters = DEFAULTS) -> None:
     rows = irs2.science_rows(case.exposure.detector)
-    stock, before = jwst_correction(case, preserve=False)
-    ours, pixeldq = corrected(case)
+    stock, before = jwst_correction(case, parameters, preserve=False)
+    ours, pixeldq = corrected(case, parameters)
     np.testing.assert_array_equal(pixeldq, stock.pixeldq)
     before = before[:, :, rows]
     assert_corrected_alike(ours, stock.data, before, before - stock.data)
 
 
-def assert_preserves_as_jwst(case: Case) -> None:
+def assert_preserves_as_jwst(case: Case, parameters: CalibrationParameters = DEFAULTS) -> None:
     """What `bias_groups` gives is what jwst leaves, but for a level of amplifier and parity."""
     case = Case(case.exposure, case.raw, case.references.replace(superbias=None))
     detector = case.exposure.detector
-    stock, before = jwst_correction(case, preserve=True)
+    stock, before = jwst_correction(case, parameters, preserve=True)
     scale = np.float32(case.exposure.frame_divisor / case.exposure.n_frames)
     correction = before[0, :2] - stock.data[0, :2]
-    ours = bias_groups(
-        ArrayReader(case.raw), case.exposure, 0, case.references, CalibrationParameters()
-    )
+    ours = bias_groups(ArrayReader(case.raw), case.exposure, 0, case.references, parameters)
     expected = stock.data[0, :2].copy()
     rows = irs2.science_rows(detector)
     for band in irs2.output_rows(detector)[1:]:
@@ -108,16 +121,47 @@ def assert_preserves_as_jwst(case: Case) -> None:
             chosen = inside[parity::2]
             taken = case.raw[0, 0, chosen] * scale - stock.data[0, 0, chosen]
             expected[:, chosen] += taken.mean(dtype=np.float64)
-    assert_corrected_alike(ours, expected, before[0], correction[:, rows])
+    assert_corrected_alike(ours, expected, case.raw[0] * scale, correction[:, rows])
 
 
-@pytest.mark.parametrize(("detector", "n_frames"), [("NRS1", 1), ("NRS2", 5)])
-def test_corrects_as_jwst(detector, n_frames):
-    assert_corrects_as_jwst(make_irs2_case(detector, n_groups=3, n_frames=n_frames))
+@pytest.mark.parametrize(
+    ("detector", "n_frames", "parameters"), [("NRS1", 1, DEFAULTS), ("NRS2", 5, WITH_LEVELS)]
+)
+def test_corrects_as_jwst(detector, n_frames, parameters):
+    assert_corrects_as_jwst(make_irs2_case(detector, n_groups=3, n_frames=n_frames), parameters)
 
 
 def test_preserves_reference_samples_as_jwst():
     assert_preserves_as_jwst(make_irs2_case("NRS2", n_groups=3, seed=1))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("detector", DETECTORS)
+def test_levels_of_integrations_are_subtracted_as_by_jwst(detector):
+    case = make_irs2_case(detector, n_groups=3, n_integrations=2, n_frames=5, seed=4)
+    assert_corrects_as_jwst(case)
+    assert_corrects_as_jwst(case, WITH_LEVELS)
+    one_level = WITH_LEVELS.refpix.model_copy(update={"odd_even_columns": False})
+    assert_corrects_as_jwst(case, CalibrationParameters(refpix=one_level))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("detector", DETECTORS)
+def test_preserved_samples_lose_their_levels_as_in_jwst(detector):
+    assert_preserves_as_jwst(make_irs2_case(detector, n_groups=3, seed=5), WITH_LEVELS)
+
+
+def test_the_line_is_subtracted_bit_by_bit_as_by_jwst():
+    """A sample that comes out as 0 counts as not read: it must be the same ones."""
+    rng = np.random.default_rng(5)
+    samples = rng.normal(0, 40, (irs2.OUTPUT_ROWS, DETECTOR_SIZE)).astype(np.float32)
+    samples += np.linspace(-60, 60, DETECTOR_SIZE, dtype=np.float32)
+    samples[rng.random(samples.shape) < 0.01] = 0
+    in_time = np.zeros((5, 1, DETECTOR_SIZE, irs2.LINE_TICKS), np.float32)
+    in_time[:, 0][..., irs2.sample_ticks()] = samples.T
+    jwst_irs2.remove_slopes(in_time, 1, DETECTOR_SIZE, irs2.LINE_TICKS)
+    subtract_line(samples)
+    np.testing.assert_array_equal(samples.T, in_time[0, 0][:, irs2.sample_ticks()])
 
 
 @pytest.mark.slow
@@ -256,14 +300,20 @@ def test_results_do_not_depend_on_bands_and_threads():
             np.testing.assert_array_equal(getattr(maps, name), getattr(other_maps, name), name)
 
 
-def calibrate_irs2(case: Case, *, band_rows: int, threads: int) -> list:
+def calibrate_irs2(
+    case: Case,
+    parameters: CalibrationParameters = DEFAULTS,
+    *,
+    band_rows: int,
+    threads: int,
+) -> list:
     shape = (case.exposure.n_groups, DETECTOR_SIZE, DETECTOR_SIZE)
     buffers = [ArrayBuffer(shape) for _ in case.raw]
     maps = calibrate_exposure(
         ArrayReader(case.raw),
         case.exposure,
         case.references,
-        CalibrationParameters(),
+        parameters,
         buffers,
         band_rows=band_rows,
         threads=threads,
@@ -286,8 +336,10 @@ def test_without_weights_it_is_refused():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("detector", "n_frames"), [("NRS1", 5), ("NRS2", 1)])
-def test_chain_is_that_of_jwst(detector, n_frames):
+@pytest.mark.parametrize(
+    ("detector", "n_frames", "parameters"), [("NRS1", 5, WITH_LEVELS), ("NRS2", 1, DEFAULTS)]
+)
+def test_chain_is_that_of_jwst(detector, n_frames, parameters):
     """Ramps and rates within rounding; flags, but for jumps right at their threshold."""
     case = make_irs2_case(detector, n_groups=5, n_frames=n_frames)
     ours = calibrate_irs2(
@@ -296,6 +348,7 @@ def test_chain_is_that_of_jwst(detector, n_frames):
             case.raw,
             case.references.replace(mask=clear_hot(case.references.mask)),
         ),
+        parameters,
         band_rows=128,
         threads=2,
     )
@@ -303,7 +356,7 @@ def test_chain_is_that_of_jwst(detector, n_frames):
         paths = write_irs2_case(case, Path(directory))
         exposure = replace(case.exposure, url=str(paths.pop("uncal")))
         files = ReferencePaths(**{kind: str(path) for kind, path in paths.items()})
-        stock = calibrate_with_jwst(exposure, files, CalibrationParameters())
+        stock = calibrate_with_jwst(exposure, files, parameters)
     for (ramp, maps), (stock_ramp, stock_maps) in zip(ours, stock, strict=True):
         largest = np.abs(stock_ramp).max(axis=0)
         assert (np.abs(ramp - stock_ramp) <= 1e-3 + 1e-5 * largest).all()
