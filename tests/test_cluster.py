@@ -427,6 +427,29 @@ def test_workers_leave_ctrl_c_to_the_client():
     assert not psutil.pid_exists(worker)
 
 
+SLOW_AGAIN = """
+import os, time
+
+try:
+    os.close(os.open({flag!r}, os.O_CREAT | os.O_EXCL))
+except FileExistsError:
+    time.sleep(2)
+"""
+
+
+def test_a_killed_worker_may_take_its_time_to_come_back(tmp_path):
+    """Dask would end its nanny by then."""
+    script = tmp_path / "preload.py"
+    script.write_text(SLOW_AGAIN.format(flag=str(tmp_path / "started")))
+    impatient = {"distributed.deploy.lost-worker-timeout": "500ms"}
+    with (
+        dask.config.set({**impatient, "distributed.worker.preload": [str(script)]}),
+        connect("local", workers=1) as client,
+    ):
+        os.kill(client.submit(os.getpid).result(), signal.SIGKILL)
+        client.submit(time.sleep, 1).result(timeout=120)
+
+
 @pytest.mark.parametrize(("ours", "library"), [("WARNING", "CRITICAL"), ("DEBUG", "INFO")])
 def test_dask_is_silent_unless_we_debug(ours, library):
     loggers = [logging.getLogger(name) for name in ("nrsdark_xr", "distributed")]

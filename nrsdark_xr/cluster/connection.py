@@ -31,6 +31,13 @@ SECONDS_BETWEEN_POLLS = 0.1
 WAIT_FOR_WORKERS = 60.0
 """Seconds until the first worker of a running scheduler must be there, unless a file says more."""
 
+WAIT_FOR_RESTART = "1 hour"
+"""Time that a worker of this machine that died has until it is back.
+
+After the 15 s that Dask gives it by itself, it would end the nanny that is starting it again, and
+the run would have a worker less, or none; on a busy machine a start takes longer than that.
+"""
+
 
 class Cluster:
     """A cluster that is connected to, or started, when its client is first asked for.
@@ -202,6 +209,7 @@ def _start(kind: str, workers: int | None, options: Mapping[str, Any]) -> Iterat
         "silence_logs": logging.getLogger("distributed").level,
     }
     with (
+        dask.config.set({"distributed.deploy.lost-worker-timeout": WAIT_FOR_RESTART}),
         LocalCluster(**{**ours, **options}) as cluster,
         Client(cluster, set_as_default=False) as client,
         client.as_current(),

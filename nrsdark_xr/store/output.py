@@ -6,7 +6,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -88,15 +88,18 @@ class OutputFile:
         Raises
         ------
         NrsdarkError
-            If it cannot be written.
+            If it cannot be written; names the temporary folder if that is what cannot.
         """
-        with writing(self.url):
-            if self.location.local is not None:
+        if self.location.local is not None:
+            with writing(self.url):
                 yield self.location.local
-                return
-            with tempfile.TemporaryDirectory(prefix="nrsdark-") as temporary:
-                path = Path(temporary) / self.name
+            return
+        with ExitStack() as stack:
+            with writing(tempfile.gettempdir()):
+                folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="nrsdark-"))
+                path = Path(folder) / self.name
                 yield path
+            with writing(self.url):
                 fs, target = self.location.files()
                 fs.put_file(os.fspath(path), target)
 
