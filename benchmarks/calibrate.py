@@ -40,10 +40,10 @@ OUR_STEPS = {
     "irs2_correction.from_frequencies": "IRS2: transform back",
     "_irs2_kernels.linearize_corrected": "IRS2: flags and linearity",
     "bands.find_jumps": "jump",
-    "bands.fit_ramps": "ramp_fit",
+    "rates.fit_ramps": "ramp_fit",
     "exposure.flag_snowballs": "jump: snowballs",
     "exposure.good_groups": "good groups",
-    "bands.cds_noise": "read noise",
+    "rates.cds_noise": "read noise",
 }
 """Module of `nrsdark_xr.calibration` and function, and what it does."""
 
@@ -126,6 +126,7 @@ class TimedBuffer:
 
     def __init__(self, buffer: Any, steps: Steps) -> None:
         self.write = steps.timed("compress and write ramp", buffer.write)
+        self.read = steps.timed("read ramp again", buffer.read)
 
 
 def measure_jwst(exposure: Any, paths: Any, *_: Any) -> Steps:

@@ -26,8 +26,8 @@ import zarr
 from tables import print_table
 from zarr.codecs import BloscCodec
 
+from nrsdark_xr.calibration.rounding import round_to
 from nrsdark_xr.store.layout import BAND_ROWS
-from nrsdark_xr.store.rounding import round_to
 
 REPEATS = 3
 CODECS = {

@@ -45,7 +45,7 @@ def difference_variance(
     n_groups, _, n_columns = ramp.shape
     differences = np.empty((max(n_groups - 1, 0), _TILE), np.float32)
     floats = np.empty((4, _TILE), np.float32)
-    counts = np.empty((4, _TILE), np.int32)
+    counts = np.empty((3, _TILE), np.int32)
     for y in range(means.shape[0]):
         for start in range(0, n_columns, _TILE):
             size = min(_TILE, n_columns - start)
@@ -112,11 +112,10 @@ def _tile_variance(
 ) -> None:
     """Clip and measure; `threshold` is the square of that in standard deviations."""
     total, squares, center, limit = floats[0], floats[1], floats[2], floats[3]
-    number, runs, before, kept = counts[0], counts[1], counts[2], counts[3]
+    number, runs, before = counts[0], counts[1], counts[2]
     _means(differences, size, total, number, center)
     for p in range(size):
         limit[p] = np.float32(np.inf)
-        kept[p] = -1
     for _ in range(maxiters + 1):
         _moments(differences, size, center, limit, total, squares, number, runs, before)
         changed = 0
@@ -126,13 +125,14 @@ def _tile_variance(
             freedom = n - np.float32(runs[p]) / n
             variance = (squares[p] - total[p] * total[p] / n) / freedom
             variances[p] = variance if number[p] >= min_differences else _NAN
-            changed += number[p] != kept[p]
-            kept[p] = number[p]
+            next_limit = np.float32(threshold) * variances[p]
+            # All pixels of a tile end together: not before it makes no difference to any of them.
+            moved = (means[p] != center[p]) | (next_limit != limit[p])
+            changed += moved & (number[p] > 0)
+            center[p] = means[p]
+            limit[p] = next_limit
         if changed == 0:
             break
-        for p in range(size):
-            center[p] = means[p]
-            limit[p] = np.float32(threshold) * variances[p]
 
 
 @kernel

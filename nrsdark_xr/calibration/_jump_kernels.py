@@ -42,6 +42,7 @@ def clear_redundant_jumps(groupdq: NDArray[Any]) -> NDArray[Any]:
 def find_jumps(
     ramp: NDArray[Any],
     groupdq: NDArray[Any],
+    has_jumps: bool,
     gain: NDArray[Any],
     readnoise: NDArray[Any],
     n_frames: int,
@@ -57,6 +58,8 @@ def find_jumps(
     Parameters
     ----------
     ramp, groupdq : ndarray, shape (integration, group, y, x)
+    has_jumps : bool
+        Whether `groupdq` may have JUMP_DET. If not, it may be `cleared` itself.
     gain, readnoise : ndarray of float32, shape (y, x)
     n_frames : int
     thresholds : (float, float, float)
@@ -134,6 +137,7 @@ def find_jumps(
                             thresholds[0],
                             neighbours,
                             groupdq[i, g],
+                            has_jumps,
                             cleared[i, g],
                             negative_jumps[i],
                             y,
@@ -189,6 +193,7 @@ def _flag(
     threshold: float,
     neighbours: tuple[float, float],
     groupdq: NDArray[Any],
+    has_jumps: bool,
     cleared: NDArray[Any],
     negative_jumps: NDArray[Any],
     y: int,
@@ -206,7 +211,7 @@ def _flag(
             cleared[y, x] |= _JUMP
             if departure < 0.0:
                 negative_jumps[y, x] += 1
-        elif not groupdq[y, x] & _JUMP:
+        elif not (has_jumps and groupdq[y, x] & _JUMP):
             continue
         if ratio > lowest and ratio < highest:
             if y > 0:

@@ -1,20 +1,20 @@
-"""Bands of rows from linearized samples to jumps, and from these to rates."""
+"""Bands of rows, each in one go from raw samples to ramps, flags and rates."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nrsdark_xr.calibration.cds_noise import cds_noise
 from nrsdark_xr.calibration.jump import find_jumps, flag_bad_gain
 from nrsdark_xr.calibration.linearize import widen, within
 from nrsdark_xr.calibration.parameters import CalibrationParameters
-from nrsdark_xr.calibration.protocols import LinearizedSamples
-from nrsdark_xr.calibration.ramp_fit import fit_ramps
-from nrsdark_xr.detector import DQ
+from nrsdark_xr.calibration.protocols import LinearizedSamples, RampBuffer
+from nrsdark_xr.calibration.rates import measure_rates
+from nrsdark_xr.calibration.rounding import round_to
+from nrsdark_xr.calibration.workspace import Pool, shaped
 from nrsdark_xr.exposures import Exposure
 from nrsdark_xr.references import References
 
@@ -22,6 +22,8 @@ JUMP_HALO = 1
 """Rows on each side of a band whose jumps flag its pixels."""
 MIN_GROUPS_FOR_JUMPS = 3
 """``JumpStep`` leaves shorter ramps alone."""
+REFIT_COLUMNS = 256
+"""Columns of a band that are read back together: whole chunks of the ramp store."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,12 @@ class BandCalibration:
         Where the linearized ramps come from.
     exposure, references, parameters
         As `nrsdark_xr.calibration.exposure.calibrate_exposure` takes them.
+    ramps : sequence of RampBuffer
+        Where the ramp of each integration goes.
+    quantum : float or None
+        Ramps are rounded to whole multiples of this many DN.
+    memory : Pool of (ndarray of float32, ndarray of uint8)
+        For the ramps and flags of a band with its halo, all integrations; flat.
     groupdq : ndarray of uint8, shape (integration, group, y, x)
         Filled band by band.
     pixeldq : ndarray of uint32, shape (y, x)
@@ -50,6 +58,9 @@ class BandCalibration:
     exposure: Exposure
     references: References
     parameters: CalibrationParameters
+    ramps: Sequence[RampBuffer]
+    quantum: float | None
+    memory: Pool[tuple[NDArray[np.float32], NDArray[np.uint8]]]
     groupdq: NDArray[np.uint8]
     pixeldq: NDArray[np.uint32]
     rate: NDArray[np.float32]
@@ -57,77 +68,88 @@ class BandCalibration:
     negative_jumps: NDArray[np.uint16]
     cds_noise: NDArray[np.float32]
 
-    def linearize(self, rows: slice) -> NDArray[np.float32]:
-        """Linearize the ramps of a band, and find their jumps.
-
-        Returns
-        -------
-        ndarray of float32, shape (integration, group, y, x)
-            The ramps, with those of the rows `with_halo`.
-        """
-        around = self.with_halo(rows)
+    def calibrate(self, rows: slice) -> None:
+        """Linearize the ramps of a band, find their jumps, fit them, and write them."""
+        around = widen(rows, JUMP_HALO, self.exposure.ysize)
         inner = within(rows, around)
         n_integrations, n_groups, _, n_columns = self.groupdq.shape
         shape = (n_integrations, n_groups, around.stop - around.start, n_columns)
-        ramp, groupdq = np.empty(shape, np.float32), np.empty(shape, np.uint8)
-        for integration in range(n_integrations):
+        with self.memory.one() as memory:
+            ramp, groupdq = shaped(memory[0], shape), shaped(memory[1], shape)
+            self._linearize(rows, around, ramp, groupdq)
+            if n_groups >= MIN_GROUPS_FOR_JUMPS:
+                self._find_jumps(rows, around, ramp, groupdq)
+            self.groupdq[:, :, rows] = groupdq[:, :, inner]
+            for integration, buffer in enumerate(self.ramps):
+                found = measure_rates(
+                    ramp[integration],
+                    groupdq[integration],
+                    self.pixeldq[rows],
+                    gain=self.references.gain[rows],
+                    readnoise=self.references.readnoise[rows],
+                    exposure=self.exposure,
+                    parameters=self.parameters,
+                    first_row=inner.start,
+                )
+                self.rate[integration, rows] = found.rate
+                self.rate_err[integration, rows] = found.rate_err
+                self.cds_noise[integration, rows] = found.cds_noise
+                buffer.write(rows, ramp[integration, :, inner])
+
+    def fit_again(self, integration: int, rows: slice, changed: NDArray[np.bool_]) -> None:
+        """Fit pixels of a band whose flags have changed since, from the ramps that were written.
+
+        Parameters
+        ----------
+        integration : int
+        rows : slice
+            A band as `calibrate` takes it.
+        changed : ndarray of bool, shape (y, x)
+            Of the whole frame.
+        """
+        for columns in cut(self.exposure.xsize, REFIT_COLUMNS):
+            y, x = np.nonzero(changed[rows, columns])
+            if y.size == 0:
+                continue
+            shape = (
+                self.exposure.n_groups,
+                rows.stop - rows.start,
+                columns.stop - columns.start,
+            )
+            with self.memory.one() as memory:
+                ramp = shaped(memory[0], shape)
+                self.ramps[integration].read(rows, columns, ramp)
+                ramp = ramp[:, np.newaxis, y, x]
+            y, x = y[np.newaxis] + rows.start, x[np.newaxis] + columns.start
+            found = measure_rates(
+                ramp,
+                self.groupdq[integration][:, y, x],
+                self.pixeldq[y, x],
+                gain=self.references.gain[y, x],
+                readnoise=self.references.readnoise[y, x],
+                exposure=self.exposure,
+                parameters=self.parameters,
+            )
+            self.rate[integration, y, x] = found.rate
+            self.rate_err[integration, y, x] = found.rate_err
+            self.cds_noise[integration, y, x] = found.cds_noise
+
+    def _linearize(
+        self, rows: slice, around: slice, ramp: NDArray[np.float32], groupdq: NDArray[np.uint8]
+    ) -> None:
+        """Fill `ramp` and `groupdq`, which are of `around`; flag the pixels of `rows`."""
+        for integration in range(len(ramp)):
             pixeldq = self.samples.fill(
                 integration, around, ramp=ramp[integration], groupdq=groupdq[integration]
             )
-            self.pixeldq[rows] |= pixeldq[inner]
-        groupdq = self._find_jumps(rows, around, ramp, groupdq)
-        self.groupdq[:, :, rows] = groupdq[:, :, inner]
-        return ramp
-
-    def fit(self, rows: slice, ramp: NDArray[np.float32]) -> None:
-        """Fill rate, error and noise of a band, with the jumps that are flagged by now.
-
-        `ramp` is what `linearize` gave.
-        """
-        around = self.with_halo(rows)
-        first_row = within(rows, around).start
-        gain, readnoise = self.references.gain[rows], self.references.readnoise[rows]
-        for integration in range(len(ramp)):
-            groupdq = np.ascontiguousarray(self.groupdq[integration, :, around])
-            fit = fit_ramps(
-                ramp[integration],
-                groupdq,
-                self.pixeldq[rows],
-                gain=gain,
-                readnoise=readnoise,
-                frame_time=self.exposure.frame_time,
-                group_time=self.exposure.group_time,
-                n_frames=self.exposure.n_frames,
-                parameters=self.parameters.ramp_fit,
-                first_row=first_row,
-            )
-            unusable = (fit.dq & np.uint32(DQ.DO_NOT_USE)) != 0
-            self.rate[integration, rows] = np.where(unusable, np.nan, fit.rate)
-            self.rate_err[integration, rows] = np.where(unusable, np.nan, fit.rate_err)
-            self.cds_noise[integration, rows] = cds_noise(
-                ramp[integration],
-                groupdq,
-                gain=gain,
-                n_frames=self.exposure.n_frames,
-                group_gap=self.exposure.group_gap,
-                parameters=self.parameters.readnoise,
-                first_row=first_row,
-            )
-
-    def with_halo(self, rows: slice) -> slice:
-        """Rows of a band and those around it whose jumps flag its pixels."""
-        return widen(rows, JUMP_HALO, self.exposure.ysize)
+            self.pixeldq[rows] |= pixeldq[within(rows, around)]
+        if self.quantum is not None:
+            round_to(ramp, self.quantum, overwrite=True)
 
     def _find_jumps(
-        self,
-        rows: slice,
-        around: slice,
-        ramp: NDArray[np.float32],
-        groupdq: NDArray[np.uint8],
-    ) -> NDArray[np.uint8]:
+        self, rows: slice, around: slice, ramp: NDArray[np.float32], groupdq: NDArray[np.uint8]
+    ) -> None:
         """Add jumps to `groupdq`, fill the negative ones of `rows`; `ramp` is of `around`."""
-        if self.exposure.n_groups < MIN_GROUPS_FOR_JUMPS:
-            return groupdq
         gain = self.references.gain
         self.pixeldq[rows] = flag_bad_gain(self.pixeldq[rows], gain[rows])
         found = find_jumps(
@@ -138,12 +160,12 @@ class BandCalibration:
             n_frames=self.exposure.n_frames,
             parameters=self.parameters.jump,
             usable_groups=self.samples.usable_groups,
+            overwrite=True,
         )
         self.negative_jumps[:, rows] = found.negative_jumps[:, within(rows, around)]
-        return found.groupdq
 
 
-def cut_rows(n_rows: int, band_rows: int) -> Iterator[slice]:
-    """Cut `n_rows` into bands."""
-    for start in range(0, n_rows, band_rows):
-        yield slice(start, min(start + band_rows, n_rows))
+def cut(length: int, size: int) -> Iterator[slice]:
+    """Cut a length into pieces of `size`, the last of which may be smaller."""
+    for start in range(0, length, size):
+        yield slice(start, min(start + size, length))

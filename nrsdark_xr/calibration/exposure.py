@@ -2,9 +2,10 @@
 
 Steps in the order of ``calwebb_detector1``: group_scale, dq_init, saturation, superbias, refpix,
 linearity, jump with snowballs, ramp_fit. A first look at every group gives the reference-pixel
-signal; then each band of rows goes from raw to linearized ramp and jumps, cut with as many more
-rows as its flags depend on. Snowballs are found on whole frames, while ramps are being written; the
-fits come last. Ramps stay in memory until then.
+signal; then each band of rows, cut with as many more as its flags depend on, goes from raw samples
+to a ramp that is fitted and written, in memory that the next band uses again. Snowballs are found
+on whole frames, hence last; pixels whose flags they change are fitted again, from the ramps that
+were written.
 
 Bands are independent of each other: each is worked on by one thread, several at a time, and no
 value depends on how many.
@@ -14,20 +15,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
+from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nrsdark_xr.calibration._threads import starting
-from nrsdark_xr.calibration.bands import MIN_GROUPS_FOR_JUMPS, BandCalibration, cut_rows
+from nrsdark_xr.calibration._threads import in_threads
+from nrsdark_xr.calibration.bands import (
+    JUMP_HALO,
+    MIN_GROUPS_FOR_JUMPS,
+    BandCalibration,
+    cut,
+)
 from nrsdark_xr.calibration.irs2_samples import Irs2Samples
 from nrsdark_xr.calibration.jump import good_groups
-from nrsdark_xr.calibration.linearize import within
 from nrsdark_xr.calibration.parameters import CalibrationParameters, SnowballParameters
 from nrsdark_xr.calibration.protocols import LinearizedSamples, RampBuffer, RawSamples
 from nrsdark_xr.calibration.saturation import usable_thresholds
 from nrsdark_xr.calibration.snowballs import flag_snowballs
 from nrsdark_xr.calibration.traditional import TraditionalSamples
+from nrsdark_xr.calibration.workspace import Pool
 from nrsdark_xr.detector import DETECTOR_SIZE, is_irs2
 from nrsdark_xr.errors import NrsdarkError
 from nrsdark_xr.exposures import Exposure
@@ -74,6 +82,7 @@ def calibrate_exposure(
     parameters: CalibrationParameters,
     ramps: Sequence[RampBuffer],
     *,
+    quantum: float | None = None,
     band_rows: int = BAND_ROWS,
     threads: int = 1,
 ) -> list[CalibratedMaps]:
@@ -91,13 +100,17 @@ def calibrate_exposure(
         With the mask as it shall be used (`nrsdark_xr.references.clear_hot`). Without a superbias
         none is subtracted.
     parameters : CalibrationParameters
-    ramps : sequence of object with ``write(rows, ramp)``
-        Takes the linearized ramp of each integration by bands of rows.
+    ramps : sequence of object with ``write(rows, ramp)`` and ``read(rows, columns, out)``
+        Takes the linearized ramp of each integration by bands of rows, and gives back what of it
+        is fitted again.
+    quantum : float, optional
+        Round ramps to whole multiples of this many DN, a power of two, as soon as they are
+        linearized: jumps and rates are those of the ramps that are kept.
     band_rows : int, optional
         Rows calibrated at a time. Results do not depend on it.
     threads : int, optional
-        Threads to use; one more may be waiting for files. Results do not depend on it, memory does:
-        the flags and raw samples of a band for each.
+        Threads to use. Results do not depend on it, memory does: the ramp, flags and raw samples of
+        a band for each.
 
     Returns
     -------
@@ -119,21 +132,32 @@ def calibrate_exposure(
     check_supported(exposure)
     threshold, saturation_dq = usable_thresholds(references.saturation, references.saturation_dq)
     references = references.replace(saturation=threshold, saturation_dq=saturation_dq)
+    rows_at_once = min(band_rows + 2 * JUMP_HALO, exposure.ysize)
     samples: LinearizedSamples
     if is_irs2(exposure.readpatt):
         samples, pixeldq = Irs2Samples.look(raw, exposure, references, parameters, threads=threads)
     else:
         pixeldq = _pixeldq_before_refpix(references)
         samples = TraditionalSamples.look(
-            raw, exposure, references, pixeldq, parameters, threads=threads
+            raw,
+            exposure,
+            references,
+            pixeldq,
+            parameters,
+            rows_at_once=rows_at_once,
+            threads=threads,
         )
     cube = (exposure.n_integrations, exposure.n_groups, exposure.ysize, exposure.xsize)
     image = (cube[0], *cube[2:])
+    largest_band = prod(cube[:2]) * rows_at_once * cube[3]
     calibration = BandCalibration(
         samples=samples,
         exposure=exposure,
         references=references,
         parameters=parameters,
+        ramps=ramps,
+        quantum=quantum,
+        memory=Pool(lambda: (np.empty(largest_band, np.float32), np.empty(largest_band, np.uint8))),
         groupdq=np.empty(cube, np.uint8),
         pixeldq=pixeldq,
         rate=np.empty(image, np.float32),
@@ -141,21 +165,16 @@ def calibrate_exposure(
         negative_jumps=np.zeros(image, np.uint16),
         cds_noise=np.empty(image, np.float32),
     )
-    bands = list(cut_rows(exposure.ysize, band_rows))
+    bands = list(cut(exposure.ysize, band_rows))
+    in_threads(calibration.calibrate, bands, threads=threads)
+    if exposure.n_groups >= MIN_GROUPS_FOR_JUMPS:
+        changed = _flag_snowballs(calibration.groupdq, exposure, parameters.snowballs)
 
-    def write(rows: slice, ramp: NDArray[np.float32]) -> None:
-        inner = within(rows, calibration.with_halo(rows))
-        for integration, buffer in enumerate(ramps):
-            buffer.write(rows, ramp[integration, :, inner])
+        def fit_again(place: tuple[int, slice]) -> None:
+            integration, rows = place
+            calibration.fit_again(integration, rows, changed[integration])
 
-    with starting(threads + 1) as start:  # one more: some wait for files
-        linearized = [start(calibration.linearize, rows) for rows in bands]
-        for rows, future in zip(bands, linearized, strict=True):
-            start(write, rows, future.result())
-        if exposure.n_groups >= MIN_GROUPS_FOR_JUMPS:
-            _flag_snowballs(calibration.groupdq, exposure, parameters.snowballs)
-        for rows, future in zip(bands, linearized, strict=True):
-            start(calibration.fit, rows, future.result())
+        in_threads(fit_again, product(range(cube[0]), bands), threads=threads)
     return [
         CalibratedMaps(
             groupdq=flags,
@@ -203,9 +222,16 @@ def _pixeldq_before_refpix(references: References) -> NDArray[np.uint32]:
 
 def _flag_snowballs(
     groupdq: NDArray[np.uint8], exposure: Exposure, parameters: SnowballParameters
-) -> None:
-    """Flag the snowballs of each integration in `groupdq` itself, to save a copy of it."""
+) -> list[NDArray[np.bool_]]:
+    """Flag the snowballs of each integration in `groupdq` itself, to save a copy of it.
+
+    Returns
+    -------
+    list of ndarray of bool, shape (y, x)
+        Pixels of each integration whose flags have changed.
+    """
     cores = None
+    changed = []
     for flags in groupdq:
         found = flag_snowballs(
             flags,
@@ -215,3 +241,5 @@ def _flag_snowballs(
             overwrite=True,
         )
         cores = found.cores
+        changed.append(found.changed)
+    return changed

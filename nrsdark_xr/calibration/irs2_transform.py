@@ -17,7 +17,7 @@ from __future__ import annotations
 from functools import cache
 
 import numpy as np
-import scipy.fft
+import scipy  # which loads scipy.fft when it is used: 0.1 s that others need not wait
 from numpy.typing import NDArray
 
 from nrsdark_xr.calibration import _irs2_kernels

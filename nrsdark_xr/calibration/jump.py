@@ -38,6 +38,7 @@ def find_jumps(
     n_frames: int,
     parameters: JumpParameters,
     usable_groups: int | None = None,
+    overwrite: bool = False,
 ) -> JumpResult:
     """Flag jumps where a first difference is far from the median of its pixel.
 
@@ -66,11 +67,13 @@ def find_jumps(
         Groups of the whole frame (of the integration that has fewest) in which not every pixel is
         DO_NOT_USE: it decides for all bands alike between the two ways above. All groups, unless
         given.
+    overwrite : bool
+        Work in `groupdq` itself, which is C-contiguous and has no JUMP_DET yet, and return it.
 
     Returns
     -------
     JumpResult
-        The arrays are new.
+        The arrays are new, unless `overwrite` says otherwise.
 
     Notes
     -----
@@ -80,13 +83,14 @@ def find_jumps(
     n_integrations = ramp.shape[0] if ramp.ndim == 4 else 1
     shape = (n_integrations, *ramp.shape[-3:])
     flags = np.ascontiguousarray(groupdq).reshape(shape)
-    cleared = _jump_kernels.clear_redundant_jumps(flags)
+    cleared = flags if overwrite else _jump_kernels.clear_redundant_jumps(flags)
     negative_jumps = np.zeros((n_integrations, *shape[2:]), np.uint16)
     usable = shape[1] if usable_groups is None else usable_groups
     if usable >= parameters.minimum_groups:
         _jump_kernels.find_jumps(
             _native(ramp, np.float32).reshape(shape),
             flags,
+            not overwrite,
             _native(gain, np.float32),
             _native(readnoise, np.float32),
             n_frames,

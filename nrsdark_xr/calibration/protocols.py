@@ -11,8 +11,14 @@ from numpy.typing import NDArray
 class RawSamples(Protocol):
     """Where raw samples come from; read by several threads at once."""
 
-    def read(self, integration: int, groups: slice, rows: slice) -> NDArray[np.uint16]:
-        """Return samples of shape (group, row, x)."""
+    def read(
+        self,
+        integration: int,
+        groups: slice,
+        rows: slice,
+        out: NDArray[np.uint16] | None = None,
+    ) -> NDArray[np.uint16]:
+        """Return samples of shape (group, row, x); in `out`, if it is given."""
 
 
 class LinearizedSamples(Protocol):
@@ -58,4 +64,7 @@ class RampBuffer(Protocol):
     """Where the ramp of one integration is kept; different rows are used by several threads."""
 
     def write(self, rows: slice, ramp: NDArray[np.float32]) -> None:
-        """Keep rows of a ramp, shape (group, row, x)."""
+        """Keep rows of a ramp, shape (group, row, x); `ramp` will be overwritten afterwards."""
+
+    def read(self, rows: slice, columns: slice, out: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Put some columns of rows that were written together into `out`, and return it."""

@@ -25,11 +25,14 @@ class SnowballResult(NamedTuple):
     cores : ndarray of bool, shape (y, x)
         Saturated cores that persist: hand them over with the next integration.
     n_snowballs : int
+    changed : ndarray of bool, shape (y, x)
+        Pixels that have other flags in some group than they had before.
     """
 
     groupdq: NDArray[np.uint8]
     cores: NDArray[np.bool_]
     n_snowballs: int
+    changed: NDArray[np.bool_]
 
 
 def flag_snowballs(
@@ -71,9 +74,9 @@ def flag_snowballs(
     rows along both axes, so on a wide subarray most columns count as near the edge.
     """
     flags = groupdq if overwrite else groupdq.copy()
-    cores = np.zeros(flags.shape[1:], np.bool_)
+    cores, changed = np.zeros((2, *flags.shape[1:]), np.bool_)
     if not parameters.expand_large_events:
-        return SnowballResult(flags, cores, 0)
+        return SnowballResult(flags, cores, 0, changed)
     count = 0
     n_groups = len(flags)
     started: list[Region] | None = None
@@ -98,16 +101,19 @@ def flag_snowballs(
                 )
                 if _is_near_edge(jump.x, jump.y, *edge) or _has_core(jump, centres)
             ]
-            grown = [_grow_core(flags[group:], core, cores, parameters) for core in started]
+            grown = [
+                _grow_core(flags[group:], core, cores, changed, parameters) for core in started
+            ]
             # A grown core changes what is new in the next group: look again there.
             started = None if any(grown) else following
         for jump in jumps:
-            _grow_jump(flags[group], jump.ellipse, parameters)
+            _grow_jump(flags[group], jump.ellipse, changed, parameters)
         count += len(jumps)
     if parameters.mask_snowball_core_next_int and previous_cores is not None:
         masked = int(parameters.snowball_time_masked_next_int // group_time)
+        changed |= previous_cores & ((flags[1:masked] & _JUMP) == 0).any(axis=0)
         flags[1:masked] |= np.where(previous_cores, _JUMP, np.uint8(0))
-    return SnowballResult(flags, cores, count)
+    return SnowballResult(flags, cores, count, changed)
 
 
 def _newly_saturated(
@@ -150,9 +156,12 @@ def _grow_core(
     flags: NDArray[np.uint8],
     core: Region,
     cores: NDArray[np.bool_],
+    changed: NDArray[np.bool_],
     parameters: SnowballParameters,
 ) -> bool:
     """Saturate the enlarged core in all groups of `flags`; note the core itself in `cores`.
+
+    Pixels that have other flags then are noted in `changed`.
 
     Returns whether the core is thick enough for that.
     """
@@ -166,12 +175,18 @@ def _grow_core(
     growth = 2 * parameters.sat_expand
     grown = min(minor + growth, widest), min(major + growth, widest)
     rows, columns = ellipse_pixels(x, y, grown, angle, cores.shape)
+    changed[rows, columns] |= (flags[:, rows, columns] != _SATURATED).any(axis=0)
     flags[:, rows, columns] = _SATURATED
     cores[ellipse_pixels(x, y, (minor, major), angle, cores.shape)] = True
     return True
 
 
-def _grow_jump(flags: NDArray[np.uint8], ellipse: Ellipse, parameters: SnowballParameters) -> None:
+def _grow_jump(
+    flags: NDArray[np.uint8],
+    ellipse: Ellipse,
+    changed: NDArray[np.bool_],
+    parameters: SnowballParameters,
+) -> None:
     """Set JUMP_DET in the enlarged ellipse where the group is not saturated.
 
     Both axes grow by as many pixels as the smaller one does by the factor.
@@ -185,4 +200,6 @@ def _grow_jump(flags: NDArray[np.uint8], ellipse: Ellipse, parameters: SnowballP
         axes = minor * factor, major + (factor - 1.0) * minor
     radii = round(min(axes[0], widest) / 2), round(min(axes[1], widest) / 2)
     pixels = ellipse_pixels(x, y, (2 * radii[0], 2 * radii[1]), angle, flags.shape)
-    flags[pixels] |= np.where(flags[pixels] & _SATURATED, np.uint8(0), _JUMP)
+    before = flags[pixels]
+    flags[pixels] |= np.where(before & _SATURATED, np.uint8(0), _JUMP)
+    changed[pixels] |= flags[pixels] != before

@@ -55,7 +55,13 @@ class RawReader:
         self._descriptor: int | None = None
         self._opening = Lock()
 
-    def read(self, integration: int, groups: slice, rows: slice) -> NDArray[np.uint16]:
+    def read(
+        self,
+        integration: int,
+        groups: slice,
+        rows: slice,
+        out: NDArray[np.uint16] | None = None,
+    ) -> NDArray[np.uint16]:
         """Read whole rows of several groups.
 
         Parameters
@@ -64,16 +70,20 @@ class RawReader:
             From 0.
         groups, rows : slice
             From 0, with step 1; `rows` are raw rows.
+        out : ndarray of uint16, shape (group, row, column), optional
+            Memory to use again, C-contiguous; a new array unless given.
 
         Returns
         -------
         ndarray of uint16, shape (group, row, column)
-            In DN, native byte order, C-contiguous and owned by the caller.
+            In DN, native byte order, C-contiguous and owned by the caller; `out`, if given.
 
         Raises
         ------
         IndexError
             If there is no such integration, or a step is not 1.
+        ValueError
+            If `out` has another shape or type, or is not contiguous.
         NrsdarkError
             If the file has changed, ends early, or cannot be read.
         """
@@ -83,7 +93,9 @@ class RawReader:
         first_group, last_group = _bounds(groups, n_groups)
         first_row, last_row = _bounds(rows, n_rows)
         shape = (last_group - first_group, last_row - first_row, n_columns)
-        pixels = np.empty(shape, dtype=np.uint16)
+        pixels = np.empty(shape, dtype=np.uint16) if out is None else out
+        if (pixels.shape, pixels.dtype) != (shape, np.uint16) or not pixels.flags.c_contiguous:
+            raise ValueError(f"out is not a contiguous array of uint16 of shape {shape}")
         if pixels.size == 0:
             return pixels
         row_bytes = 2 * n_columns

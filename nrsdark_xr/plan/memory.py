@@ -31,11 +31,12 @@ REFERENCE_PIXEL = 32
 """Bytes per pixel of the references of a run, besides the coefficients of linearity."""
 LINEARITY_COEFFICIENTS = 5
 """Planes of the linearity reference: four is what NIRSpec has had, one more is allowed for."""
-KEPT_SAMPLE = 5
-"""Bytes per sample of an exposure that is being calibrated: its ramp and flags."""
-BAND_SAMPLE = 5.5
-"""Bytes per sample of a band besides: raw samples and flags while it is computed, compressed chunks
-while it is written; one is written while the next is computed."""
+KEPT_SAMPLE = 1
+"""Bytes per sample of an exposure that is being calibrated: its flags."""
+BAND_SAMPLE = 5
+"""Bytes per sample of the band that a thread is calibrating: ramp and flags."""
+RAW_SAMPLE = 2
+"""Bytes per raw sample of such a band, in traditional readout."""
 CALIBRATED_PIXEL = 36
 """Bytes per pixel of the maps that calibration fills, and of its scratch for snowballs."""
 IRS2_CORRECTED_SAMPLE = 4.125
@@ -166,28 +167,31 @@ def step_memory(
 
 def _calibration(exposure: Exposure, *, threads: int) -> int:
     """Bytes of `nrsdark_xr.calibration.calibrate_exposure`, references apart."""
-    samples = exposure.n_integrations * exposure.n_groups * exposure.xsize
-    irs2 = is_irs2(exposure.readpatt)
-    band = samples * min(BAND_ROWS + 2, exposure.ysize)
-    bands_at_once = min(threads + 1, -(-exposure.ysize // BAND_ROWS))
-    cube = samples * exposure.ysize * KEPT_SAMPLE
-    maps = exposure.n_integrations * exposure.ysize * exposure.xsize * CALIBRATED_PIXEL
-    bands = int(bands_at_once * band * BAND_SAMPLE)
-    return max(cube + bands, _irs2_correction(exposure, cube, threads) if irs2 else 0) + maps
+    n_integrations = exposure.n_integrations
+    row = exposure.n_groups * exposure.xsize
+    band = row * min(BAND_ROWS + 2, exposure.ysize)
+    bands_at_once = min(threads, -(-exposure.ysize // BAND_ROWS))
+    kept = n_integrations * row * exposure.ysize * KEPT_SAMPLE
+    maps = n_integrations * exposure.ysize * exposure.xsize * CALIBRATED_PIXEL
+    bands = bands_at_once * band * n_integrations * BAND_SAMPLE + maps
+    if is_irs2(exposure.readpatt):
+        return _irs2_correction(exposure, kept, threads) + bands
+    return kept + bands_at_once * band * RAW_SAMPLE + bands
 
 
-def _irs2_correction(exposure: Exposure, cube: int, threads: int) -> int:
-    """Bytes while the last amplifier is corrected: `cube` is filled up to there by then.
+def _irs2_correction(exposure: Exposure, kept: int, threads: int) -> int:
+    """Bytes of the correction of IRS2 and of what is kept, at their most.
 
-    The spectra of the reference output are held until then; the corrected amplifier until the end,
-    with the rows of the one before that bands still need.
+    That is while the last amplifier but one is corrected, with the spectra of the reference output
+    and the rows of the amplifier before that bands still need, or at the end: the last amplifier
+    takes the place of the spectra, and all of `kept` is filled.
     """
     groups = exposure.n_integrations * exposure.n_groups
     row = groups * exposure.xsize * IRS2_CORRECTED_SAMPLE
-    amplifier = int(row * (AMPLIFIER_WIDTH + BAND_ROWS + 2))
+    needed = int(row * (BAND_ROWS + 2))
+    amplifier = int(row * AMPLIFIER_WIDTH)
     spectra = groups * IRS2_SPECTRUM
     look = exposure.n_integrations * exposure.raw_shape[2] * exposure.xsize * IRS2_LOOK_PIXEL
     scratch = threads * IRS2_THREAD
-    amplifiers = exposure.ysize // AMPLIFIER_WIDTH
-    during = cube - cube // amplifiers + spectra + amplifier
-    return max(during, cube + amplifier) + look + scratch
+    last = kept // (exposure.ysize // AMPLIFIER_WIDTH)
+    return max(kept - 2 * last + amplifier, kept) + needed + spectra + look + scratch

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from nrsdark_xr.calibration.exposure import calibrate_exposure
 from nrsdark_xr.calibration.parameters import CalibrationParameters
 from nrsdark_xr.calibration.protocols import RampBuffer
+from nrsdark_xr.calibration.rounding import round_to
 from nrsdark_xr.exposures import Exposure, RawReader
 from nrsdark_xr.references import (
     ReferencePaths,
@@ -140,9 +141,7 @@ def _prepare_task(
 ) -> None:
     """Calibrate one exposure into its rows of the store; the markers come last."""
     names = exposure.row_names()
-    ramps = [
-        CountingRamps(store.ramp_buffer(name, quantum=quantum), exposure.name) for name in names
-    ]
+    ramps = [CountingRamps(store.ramp_buffer(name), exposure.name) for name in names]
     with RawReader(exposure, storage) as reader:
         results = calibrate_exposure(
             CountingReader(reader, exposure.name),
@@ -150,6 +149,7 @@ def _prepare_task(
             references,
             parameters,
             ramps,
+            quantum=quantum,
             threads=free_threads(),
         )
     for name, maps in zip(names, results, strict=True):
@@ -165,10 +165,12 @@ def _stock_task(
     quantum: float | None,
     fingerprint: Fingerprint,
 ) -> None:
-    """Calibrate one exposure with jwst's own steps."""
+    """Calibrate one exposure with jwst's own steps; its ramp is rounded when it is written."""
     results = calibrate_with_jwst(exposure, paths, parameters)
     for name, (ramp, maps) in zip(exposure.row_names(), results, strict=True):
-        store.ramp_buffer(name, quantum=quantum).write(slice(0, exposure.ysize), ramp)
+        if quantum is not None:
+            ramp = round_to(ramp, quantum)
+        store.ramp_buffer(name).write(slice(0, exposure.ysize), ramp)
         store.write_maps(name, maps)
         store.mark_done(STEP, name, exposure_record(exposure), fingerprint=fingerprint)
 
@@ -191,3 +193,7 @@ class CountingRamps:
         """Write as `RampBuffer.write`."""
         self.ramps.write(rows, ramp)
         report_bytes(self.exposure, ramp.nbytes)
+
+    def read(self, rows: slice, columns: slice, out: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Read as `RampBuffer.read`."""
+        return self.ramps.read(rows, columns, out)

@@ -42,9 +42,15 @@ class CountingReader:
     reader: RawReader
     exposure: str
 
-    def read(self, integration: int, groups: slice, rows: slice) -> NDArray[np.uint16]:
+    def read(
+        self,
+        integration: int,
+        groups: slice,
+        rows: slice,
+        out: NDArray[np.uint16] | None = None,
+    ) -> NDArray[np.uint16]:
         """Read as `RawReader.read`."""
-        samples = self.reader.read(integration, groups, rows)
+        samples = self.reader.read(integration, groups, rows, out)
         report_bytes(self.exposure, samples.nbytes)
         return samples
 

@@ -12,7 +12,7 @@ from nrsdark_xr.store.buffer import RampBuffer
 from nrsdark_xr.store.layout import BAND_ROWS, ramp_chunks
 from nrsdark_xr.store.lock import hold_lock
 from nrsdark_xr.store.markers import Marker
-from nrsdark_xr.store.rounding import RampParameters, round_to
+from nrsdark_xr.store.rounding import RampParameters
 from nrsdark_xr.store.schema import SCHEMA_VERSION, Configuration, Step
 from nrsdark_xr.store.store import RampStore
 
@@ -39,7 +39,6 @@ __all__ = [
     "open_cross_spectra",
     "open_ramps",
     "ramp_chunks",
-    "round_to",
 ]
 
 

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nrsdark_xr.store.chunks import write_chunks
+from nrsdark_xr.store.direct import ChunkFiles
 from nrsdark_xr.store.location import Location, reading_data, writing
-from nrsdark_xr.store.rounding import round_to
 
 
 @dataclass(frozen=True)
@@ -27,15 +27,12 @@ class RampBuffer:
         Of the row.
     location : Location
         Of the store.
-    quantum : float, optional
-        Round what is written to whole multiples of this many DN; a power of two.
     """
 
     array: Any
     row: int
     name: str
     location: Location
-    quantum: float | None = None
 
     @property
     def band_rows(self) -> int:
@@ -62,12 +59,15 @@ class RampBuffer:
         start, stop = self._bounds(rows)
         n_groups, _, xsize = self.array.shape[1:]
         check_array("ramp", ramp, (n_groups, stop - start, xsize), self.array.dtype)
-        if self.quantum is not None:
-            ramp = round_to(ramp, self.quantum)
         with writing(self.location.url):
             write_chunks(self.array, self.location, self.row, (0, start, 0), ramp)
 
-    def read(self, rows: slice, columns: slice = slice(None)) -> NDArray[np.float32]:
+    def read(
+        self,
+        rows: slice,
+        columns: slice = slice(None),
+        out: NDArray[np.float32] | None = None,
+    ) -> NDArray[np.float32]:
         """Read a band that was written, or some columns of it.
 
         Parameters
@@ -75,7 +75,9 @@ class RampBuffer:
         rows : slice
             As for `write`.
         columns : slice, optional
-            Cheapest in whole chunks.
+            Without step; cheapest in whole chunks.
+        out : ndarray of float32, shape (group, rows, columns), optional
+            Memory to use again; a new array unless given.
 
         Returns
         -------
@@ -84,13 +86,24 @@ class RampBuffer:
         Raises
         ------
         ValueError
-            If `rows` would cut a chunk.
+            If `rows` would cut a chunk, or `out` has another shape or type.
         NrsdarkError
             If it was not written, or cannot be read.
         """
         start, stop = self._bounds(rows)
+        _, n_groups, _, xsize = self.array.shape
+        first, last, _ = columns.indices(xsize)
+        shape = n_groups, stop - start, last - first
+        values = np.empty(shape, self.array.dtype) if out is None else out
+        check_array("out", values, shape, self.array.dtype)
+        part = slice(0, n_groups), slice(start, stop), slice(first, last)
+        files = ChunkFiles.of(self.array)
         with reading_data(self.location.url, {self.row: self.name}):
-            return np.asarray(self.array[self.row, :, start:stop, columns])
+            if files is None:
+                values[...] = self.array[(self.row, *part)]
+            else:
+                files.read(self.row, part, values)
+        return values
 
     def _bounds(self, rows: slice) -> tuple[int, int]:
         ysize = self.array.shape[2]

@@ -141,11 +141,9 @@ class RampStore:
         """Keep other runs off the store (see `nrsdark_xr.store.lock.hold_lock`)."""
         return hold_lock(self._location)
 
-    def ramp_buffer(self, row_name: str, *, quantum: float | None = None) -> RampBuffer:
-        """Give the ramp of one row, to be written (rounded to `quantum`) and read by bands."""
-        return RampBuffer(
-            self._arrays["ramp"], self._row(row_name), row_name, self._location, quantum
-        )
+    def ramp_buffer(self, row_name: str) -> RampBuffer:
+        """Give the ramp of one row, to be written and read by bands."""
+        return RampBuffer(self._arrays["ramp"], self._row(row_name), row_name, self._location)
 
     def write_maps(self, row_name: str, maps: CalibratedMaps) -> None:
         """Write all that `prepare` keeps of a row besides its ramp.

@@ -31,8 +31,14 @@ class ArrayReader:
     def __init__(self, raw: np.ndarray) -> None:
         self.raw = raw
 
-    def read(self, integration: int, groups: slice, rows: slice) -> np.ndarray:
-        return self.raw[integration, groups, rows].copy()
+    def read(
+        self, integration: int, groups: slice, rows: slice, out: np.ndarray | None = None
+    ) -> np.ndarray:
+        samples = self.raw[integration, groups, rows]
+        if out is None:
+            return samples.copy()
+        out[...] = samples
+        return out
 
 
 class ArrayBuffer:
@@ -43,6 +49,10 @@ class ArrayBuffer:
 
     def write(self, rows: slice, ramp: np.ndarray) -> None:
         self.ramp[:, rows] = ramp
+
+    def read(self, rows: slice, columns: slice, out: np.ndarray) -> np.ndarray:
+        out[...] = self.ramp[:, rows, columns]
+        return out
 
 
 @dataclass(frozen=True)

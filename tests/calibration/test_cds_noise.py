@@ -127,6 +127,18 @@ def test_rows_do_not_depend_on_how_a_frame_is_cut():
     np.testing.assert_array_equal(part, whole[:, 100:160])
 
 
+def test_a_pixel_does_not_depend_on_those_beside_it():
+    """One that jumps is clipped more often than one that does not."""
+    rng = np.random.default_rng(11)
+    ramp = rng.normal(0, 10, (30, 1, 300)).astype(np.float32)
+    ramp[15:, 0, ::7] += 90
+    whole = measure(ramp, maxiters=5)
+    for x in (0, 1, 150, 299):
+        np.testing.assert_array_equal(
+            measure(ramp[:, :, x : x + 1], maxiters=5), whole[:, x : x + 1]
+        )
+
+
 def test_what_cannot_be_told_is_nan():
     ramp = np.random.default_rng(10).normal(0, 10, (8, 1, 4)).astype(np.float32)
     flags = np.zeros(ramp.shape, np.uint8)

@@ -14,6 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nrsdark_xr.calibration import CalibratedMaps, CalibrationParameters, calibrate_exposure
+from nrsdark_xr.calibration.rates import PixelRates, measure_rates
+from nrsdark_xr.calibration.rounding import round_to
 from nrsdark_xr.detector import DQ
 from nrsdark_xr.errors import NrsdarkError
 from nrsdark_xr.references import ReferencePaths, References, clear_hot
@@ -35,6 +37,7 @@ def calibrate(
     case: Case,
     parameters: CalibrationParameters | None = None,
     *,
+    quantum: float | None = None,
     band_rows: int = 128,
     threads: int = 1,
 ) -> Calibrated:
@@ -46,6 +49,7 @@ def calibrate(
         references,
         parameters or CalibrationParameters(),
         buffers,
+        quantum=quantum,
         band_rows=band_rows,
         threads=threads,
     )
@@ -189,6 +193,32 @@ def test_results_do_not_depend_on_bands_and_threads(
             np.testing.assert_array_equal(
                 getattr(maps, name), getattr(whole_maps, name), err_msg=name
             )
+
+
+@pytest.mark.parametrize("quantum", [None, 1 / 8])
+def test_rates_are_those_of_the_ramps_and_flags_that_are_kept(quantum: float | None) -> None:
+    """Also where snowballs, which are found last, have changed the flags."""
+    case = make_case("NRS1", "ALLSLITS", n_groups=6, n_integrations=2)
+    parameters = CalibrationParameters()
+    without = CalibrationParameters.model_validate({"snowballs": {"expand_large_events": False}})
+    plain = calibrate(case, without)
+    for (ramp, maps), (plain_ramp, before) in zip(
+        calibrate(case, parameters, quantum=quantum, threads=2), plain, strict=True
+    ):
+        expected = plain_ramp if quantum is None else round_to(plain_ramp, quantum)
+        np.testing.assert_array_equal(ramp, expected)
+        assert (maps.groupdq != before.groupdq).any()
+        found = measure_rates(
+            ramp,
+            maps.groupdq,
+            maps.pixeldq,
+            gain=case.references.gain,
+            readnoise=case.references.readnoise,
+            exposure=case.exposure,
+            parameters=parameters,
+        )
+        for name in PixelRates._fields:
+            np.testing.assert_array_equal(getattr(maps, name), getattr(found, name), err_msg=name)
 
 
 def test_inputs_may_be_read_only() -> None:

@@ -138,6 +138,21 @@ def test_bands_give_the_whole_frame(n_groups):
 
 
 @pytest.mark.parametrize("n_groups", [8, 25])
+def test_in_place_is_the_same_where_no_jump_is_known(n_groups):
+    ramp, groupdq, gain, readnoise = random_exposure(12, n_groups=n_groups)
+    groupdq &= ~np.uint8(JUMP)
+    arguments = {
+        "gain": gain, "readnoise": readnoise, "n_frames": 1, "parameters": JumpParameters()
+    }  # fmt: skip
+    expected = find_jumps(ramp, groupdq, **arguments)
+    in_place = find_jumps(ramp, groupdq, overwrite=True, **arguments)
+    assert np.shares_memory(in_place.groupdq, groupdq)
+    assert (groupdq & JUMP).any()
+    np.testing.assert_array_equal(groupdq, expected.groupdq)
+    np.testing.assert_array_equal(in_place.negative_jumps, expected.negative_jumps)
+
+
+@pytest.mark.parametrize("n_groups", [8, 25])
 def test_negative_jumps_count_the_test_itself(n_groups):
     parameters = JumpParameters(flag_4_neighbors=False)
     ramp, groupdq, gain, readnoise = random_exposure(11, n_groups=n_groups)

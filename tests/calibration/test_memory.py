@@ -25,10 +25,15 @@ class RepeatingReader:
     def __init__(self, raw: np.ndarray) -> None:
         self.raw = raw
 
-    def read(self, integration: int, groups: slice, rows: slice) -> np.ndarray:
-        numbers = range(groups.start, groups.stop)
+    def read(
+        self, integration: int, groups: slice, rows: slice, out: np.ndarray | None = None
+    ) -> np.ndarray:
         base = self.raw[integration]
-        return np.stack([base[number % len(base), rows] + np.uint16(number) for number in numbers])
+        if out is None:
+            out = np.empty_like(base, shape=(groups.stop - groups.start, *base[0, rows].shape))
+        for number, plane in zip(range(groups.start, groups.stop), out, strict=True):
+            np.add(base[number % len(base), rows], np.uint16(number), out=plane)
+        return out
 
 
 class FileBuffer:
@@ -44,6 +49,13 @@ class FileBuffer:
     def write(self, rows: slice, ramp: np.ndarray) -> None:
         for group, plane in enumerate(ramp):
             os.pwrite(self.descriptor, plane.tobytes(), self._offset(group, rows))
+
+    def read(self, rows: slice, columns: slice, out: np.ndarray) -> np.ndarray:
+        for group, plane in enumerate(out):
+            size = 4 * (rows.stop - rows.start) * self.n_columns
+            stored = os.pread(self.descriptor, size, self._offset(group, rows))
+            plane[...] = np.frombuffer(stored, np.float32).reshape(-1, self.n_columns)[:, columns]
+        return out
 
 
 @pytest.mark.slow

@@ -49,6 +49,7 @@ def our_snowballs(groupdq, parameters):
         )
         cores = result.cores
         flags.append(result.groupdq)
+        np.testing.assert_array_equal(result.changed, (result.groupdq != integration).any(axis=0))
         count += result.n_snowballs
     return np.stack(flags), count
 
@@ -144,6 +145,7 @@ def test_switched_off():
     )
     np.testing.assert_array_equal(result.groupdq, groupdq)
     assert not result.cores.any()
+    assert not result.changed.any()
 
 
 @settings(deadline=None, max_examples=30)

@@ -57,7 +57,10 @@ def test_any_band_of_any_groups_equals_astropy(tmp_path_factory, data):
     for url in (str(path), in_memory(path, f"{folder.name}/a_uncal.fits")):
         with RawReader(read_exposure(url)) as reader:
             got = reader.read(integration, groups, rows)
+            again = np.empty_like(expected)
+            assert reader.read(integration, groups, rows, again) is again
         np.testing.assert_array_equal(got, expected)
+        np.testing.assert_array_equal(again, expected)
 
 
 def _forward(wanted: slice) -> bool:
@@ -162,3 +165,17 @@ def test_refuses_what_is_not_there_or_not_contiguous(uncal, integration, groups,
     path, _ = uncal()
     with pytest.raises(IndexError):
         RawReader(read_exposure(str(path))).read(integration, groups, rows)
+
+
+@pytest.mark.parametrize(
+    "out",
+    [
+        np.empty((2, 3, 5), np.uint16),
+        np.empty((2, 3, 4), np.int16),
+        np.empty((2, 3, 8), np.uint16)[:, :, ::2],
+    ],
+)
+def test_memory_that_does_not_fit_is_refused(uncal, out):
+    path, _ = uncal(shape=(1, 2, 3, 4))
+    with RawReader(read_exposure(str(path))) as reader, pytest.raises(ValueError, match="2, 3, 4"):
+        reader.read(0, slice(0, 2), slice(0, 3), out)

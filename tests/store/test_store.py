@@ -71,7 +71,13 @@ def test_several_bands_at_once(tmp_path):
     store = RampStore.open_or_create(tmp_path / "r.zarr", [make_exposure()])
     ramp = make_row(make_exposure(), 1)["ramp"]
     store.ramp_buffer("jw_a").write(slice(None), ramp)
-    np.testing.assert_array_equal(store.ramp_buffer("jw_a").read(slice(0, 150)), ramp)
+    buffer = store.ramp_buffer("jw_a")
+    np.testing.assert_array_equal(buffer.read(slice(0, 150)), ramp)
+    part = np.empty((5, 128, 7), np.float32)
+    assert buffer.read(slice(0, 128), slice(4, 11), part) is part
+    np.testing.assert_array_equal(part, ramp[:, :128, 4:11])
+    with pytest.raises(ValueError, match="out has shape"):
+        buffer.read(slice(0, 128), slice(4, 12), part)
 
 
 def test_wrong_shape_or_type_is_refused(tmp_path):

@@ -1,0 +1,49 @@
+"""Memory that is used again for one band after another.
+
+The first touch of a fresh page costs more than what calibration does with the samples in it, so the
+large arrays of a band are made once for each thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from math import prod
+from queue import Empty, SimpleQueue
+from typing import Any, Generic, TypeVar
+
+from numpy.typing import NDArray
+
+Item = TypeVar("Item")
+Array = TypeVar("Array", bound=NDArray[Any])
+
+
+class Pool(Generic[Item]):
+    """Lends things to threads, and makes another only when none is free.
+
+    Parameters
+    ----------
+    make : callable
+        Makes one.
+    """
+
+    def __init__(self, make: Callable[[], Item]) -> None:
+        self._make = make
+        self._free: SimpleQueue[Item] = SimpleQueue()
+
+    @contextmanager
+    def one(self) -> Iterator[Item]:
+        """Lend one for as long as the block lasts."""
+        try:
+            item = self._free.get_nowait()
+        except Empty:
+            item = self._make()
+        try:
+            yield item
+        finally:
+            self._free.put(item)
+
+
+def shaped(memory: Array, shape: tuple[int, ...]) -> Array:
+    """Give the beginning of a flat array another shape, without a copy."""
+    return memory[: prod(shape)].reshape(shape)  # type: ignore[return-value]
