@@ -18,12 +18,13 @@ from benchmarks.memory import measure
 from nrsdark_xr.errors import NrsdarkError
 from nrsdark_xr.plan import Plan, check_plan, plan_run
 from nrsdark_xr.plan import memory as memory_module
+from nrsdark_xr.plan.steps import row_traffic
 from nrsdark_xr.plan.text import step_rows, summary_lines
 from nrsdark_xr.simulate import SimulationParameters, simulate
 from nrsdark_xr.steps import run_steps
 from nrsdark_xr.steps.inputs import choose_inputs
 from nrsdark_xr.store import RampStore
-from nrsdark_xr.store.schema import step_variables
+from nrsdark_xr.store.schema import Configuration, step_variables
 from tests.end_to_end.conftest import Project, copy_of
 
 MARGIN = 1.2
@@ -124,6 +125,19 @@ def test_disk_needs_bound_what_is_written(raw, run_once):
     assert size(Path(run_once.config().output)) <= output.needed
     assert store.free is not None
     assert store.free > 0
+
+
+@pytest.mark.parametrize("quantum", [None, 1 / 64])
+def test_ramps_are_planned_as_small_as_rounding_makes_them(raw, tmp_path, quantum):
+    project, rounding = copy_of(raw, tmp_path / "run"), f"ramps.quantum={quantum or 'null'}"
+    project.run(rounding, until="prepare")
+    exposure = choose_inputs(project.config(), say=lambda _: None)[0][0].exposure
+    row = row_traffic(Configuration.of(exposure), ["ramp"], quantum=quantum)
+    written = size(Path(project.config().store) / "ramp" / "c")
+    assert 0.8 * 3 * row.n_bytes < written <= 3 * row.n_bytes
+    told = plan(project, rounding, "store=another.zarr"), plan(project, "store=another.zarr")
+    rounded, whole = (p.places[0].needed for p in told)
+    assert (rounded < whole) if quantum else (rounded == whole)
 
 
 def test_what_is_done_is_not_planned_again(run_once):

@@ -224,11 +224,13 @@ def _plan_steps(
     wanted: Sequence[str],
 ) -> Iterator[StepPlan]:
     """Plan step by step; a product is made anew if anything before it is."""
-    references = _reference_traffic(config)
+    references, quantum = _reference_traffic(config), config.ramps.quantum
     changed = False
     products: dict[str, Callable[[Configuration, int], StepPlan]] = {
         "bias": bias_product,
-        "average": partial(average_product, n_periods=len(config.periods)),
+        "average": partial(
+            average_product, n_periods=len(config.periods), quantum=config.ramps.quantum
+        ),
         "synthesize": synthesize_product,
         "analyze": analyze_product,
     }
@@ -247,7 +249,8 @@ def _plan_steps(
             pending = [e for e in exposures if changed or e.name not in done.exposures[step]]
             changed = changed or bool(pending)
             plan = replace(
-                _ingest(step, pending, configuration, references if pending else NOTHING),
+                _ingest(step, pending, step_row_traffic(configuration, step, quantum=quantum)),
+                references=references if pending else NOTHING,
                 exposures_done=len(exposures) - len(pending),
             )
         if name in products and (changed or name not in done.products):
@@ -273,16 +276,14 @@ def _without_spectra(
     return [e for e in exposures if is_irs2(e.readpatt) and e.name not in done.exposures["refpix"]]
 
 
-def _ingest(
-    step: Step, pending: Sequence[Exposure], configuration: Configuration, references: Traffic
-) -> StepPlan:
+def _ingest(step: Step, pending: Sequence[Exposure], row: Traffic) -> StepPlan:
+    """Plan the exposures that a step has left; `row` is what it writes of one integration."""
     rows = sum(exposure.n_integrations for exposure in pending)
     return StepPlan(
         step,
         exposures=len(pending),
         raw=sum((raw_traffic(exposure, step) for exposure in pending), NOTHING),
-        references=references,
-        store_written=step_row_traffic(configuration, step) * rows,
+        store_written=row * rows,
     )
 
 
@@ -303,9 +304,8 @@ def _places(
         if step.name in ("bias", "prepare") and step.exposures:
             name: Step = "bias" if step.name == "bias" else "prepare"
             store += step.store_written
-            store += step_row_traffic(configuration, name) * -min(
-                done.stale_rows[name], step.store_written.objects
-            )
+            row = step_row_traffic(configuration, name, quantum=config.ramps.quantum)
+            store += row * -min(done.stale_rows[name], step.store_written.objects)
     output = sum((step.output for step in steps), NOTHING)
     return (_place("store", config.store, store), _place("output", config.output, output))
 
