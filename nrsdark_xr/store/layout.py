@@ -14,7 +14,8 @@ from nrsdark_xr.store.schema import N_BIAS_GROUPS, N_CROSS_SPECTRA, Configuratio
 BAND_ROWS = 128
 """Rows of a band: calibration writes and reads ramps by whole bands, and so does the store."""
 TILE_COLUMNS = 256
-"""Columns of a ramp chunk: with 100 exposures, a block of all of them stays below 300 MB."""
+"""Columns of a ramp chunk: with 100 exposures, a block of all of them stays below 300 MB. Twice or
+more times as many where groups are so few that a chunk stays as small: tasks cost time, too."""
 MAP_COLUMNS = 512
 """Columns of a chunk of the maps: as quick to read by 256 as if cut there, half the objects."""
 TARGET_GROUPS = 24
@@ -66,10 +67,11 @@ def reduction_chunks(configuration: Configuration) -> dict[str, int]:
     """
     c = configuration
     small = c.n_groups * c.ysize * c.xsize * 4 < SMALL_RAMP
+    groups = c.n_groups if small else group_chunk(c.n_groups)
     return {
-        "group": c.n_groups if small else group_chunk(c.n_groups),
+        "group": groups,
         "y": min(BAND_ROWS, c.ysize),
-        "x": c.xsize if small else min(TILE_COLUMNS, c.xsize),
+        "x": c.xsize if small else min(_tile_columns(groups), c.xsize),
         "bias_group": N_BIAS_GROUPS,
         "y_raw": min(BAND_ROWS, c.raw_rows),
         "amplifier": 1,
@@ -83,9 +85,17 @@ def stored_chunks(variable: Variable, configuration: Configuration) -> tuple[int
     lengths: Mapping[str, int] = {"file": 1, **reduction_chunks(configuration)}
     if "group" not in variable.dims:
         widest = configuration.xsize
-        columns = lengths["x"] if lengths["x"] == widest else min(MAP_COLUMNS, widest)
+        columns = min(max(MAP_COLUMNS, lengths["x"]), widest)
         lengths = {**lengths, "x": columns}
     return tuple(lengths[dim] for dim in variable.dims)
+
+
+def _tile_columns(n_groups: int) -> int:
+    """Columns of a chunk of some groups: `TILE_COLUMNS`, doubled while it is not over the aim."""
+    columns = TILE_COLUMNS
+    while 2 * columns * n_groups <= TARGET_GROUPS * TILE_COLUMNS:
+        columns *= 2
+    return columns
 
 
 def n_chunks(shape: tuple[int, ...], chunks: tuple[int, ...]) -> int:

@@ -62,3 +62,13 @@ def test_chunks_hold_whole_bands_and_tiles(n_groups, ysize, xsize):
         assert chunk["file"] == 1
         if "x" in chunk:
             assert chunk["x"] % columns == 0 or chunk["x"] == xsize
+
+
+@pytest.mark.parametrize(("n_groups", "columns"), [(4, 1024), (12, 512), (13, 256), (200, 256)])
+def test_chunks_of_few_groups_are_wider(n_groups, columns):
+    exposure = make_exposure(
+        n_groups=n_groups, xsize=2048, ysize=2048, raw_shape=(1, n_groups, 2048, 2048)
+    )
+    assert ramp_chunks(exposure) == (group_chunk(n_groups), BAND_ROWS, columns)
+    rate = stored_chunks(VARIABLES["rate"], Configuration.of(exposure))
+    assert rate == (1, BAND_ROWS, max(columns, 512))
