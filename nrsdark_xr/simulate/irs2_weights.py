@@ -12,6 +12,7 @@ The spectra follow exactly from the covariances of the streams and the ticks of 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -125,23 +126,27 @@ def _among_reference_samples(unit: _Covariances) -> tuple[Spectrum, Spectrum, Sp
     """S_RR of pink, alternating and white noise of unit amplitude.
 
     All pairs of slots, sorted by where they are in the visit (slot), how many visits and how many
-    lines they are apart.
+    lines they are apart. Of the 64 pairs of a visit many are the same distances apart.
     """
     pink, alternating, white = (np.zeros(2 * FRAME_TICKS) for _ in range(3))
     lines = np.arange(1 - DETECTOR_SIZE, DETECTOR_SIZE)
-    for slot, source in zip(SLOTS, SOURCES, strict=True):
-        for other_slot, other_source in zip(SLOTS, SOURCES, strict=True):
-            sign = 1 if (slot - other_slot) % 2 == 0 else -1
-            for visits in range(1 - VISITS, VISITS):
-                apart = visits * VISIT_TICKS + lines * LINE_TICKS
-                pairs = (VISITS - abs(visits)) * (DETECTOR_SIZE - np.abs(lines))
-                place = FRAME_TICKS + apart + slot - other_slot
-                distance = apart + source - other_source
-                # Two ticks are one column of a parity; visits and lines have even lengths.
-                halves = apart // 2 + source // 2 - other_source // 2
-                pink[place] += pairs * unit.pinks(distance)
-                alternating[place] += sign * pairs * unit.alternatings(halves)
-                white[place] += pairs * (distance == 0)
+    reads = tuple(zip(SLOTS, SOURCES, strict=True))
+    # Two ticks are one column of a parity; visits and lines have even lengths.
+    offsets = Counter(
+        (slot - other_slot, source - other_source, source // 2 - other_source // 2)
+        for slot, source in reads
+        for other_slot, other_source in reads
+    )
+    for (slots, sources, columns), number in offsets.items():
+        sign = 1 if slots % 2 == 0 else -1
+        for visits in range(1 - VISITS, VISITS):
+            apart = visits * VISIT_TICKS + lines * LINE_TICKS
+            pairs = number * (VISITS - abs(visits)) * (DETECTOR_SIZE - np.abs(lines))
+            place = FRAME_TICKS + apart + slots
+            distance = apart + sources
+            pink[place] += pairs * unit.pinks(distance)
+            alternating[place] += sign * pairs * unit.alternatings(apart // 2 + columns)
+            white[place] += pairs * (distance == 0)
     return _spectrum(_fold(pink)), _spectrum(_fold(alternating)), _spectrum(_fold(white))
 
 

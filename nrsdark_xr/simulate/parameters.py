@@ -284,6 +284,8 @@ class ReferenceFileParameters(Parameters):
 
     superbias_error: NotNegative = 10.0
     """Scatter of the superbias file about the true bias, DN. Not sourced."""
+    refpix: bool = True
+    """Whether IRS2 gets a REFPIX file; without one, a run makes its own from the darks."""
 
 
 class SimulationParameters(Parameters):

@@ -43,7 +43,8 @@ def write_references(
 ) -> dict[str, Path]:
     """Write mask, saturation, linearity, gain, readnoise and superbias, cut to the area read.
 
-    For IRS2 also refpix; mask and superbias then have the raw rows, all others those of pixels.
+    For IRS2 also refpix, if asked for; mask and superbias then have the raw rows, all others those
+    of pixels.
 
     Parameters
     ----------
@@ -70,7 +71,7 @@ def write_references(
         _readnoise(pixels, parameters, configuration, irs2),
         _superbias(pixels, parameters, irs2),
     ]
-    if irs2 is not None:
+    if irs2 is not None and parameters.reference_files.refpix:
         contents.append(_refpix(irs2))
     paths = {}
     for reference in contents:

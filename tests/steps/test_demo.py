@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -22,10 +23,11 @@ def simulated(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """Folders that were simulated; runs return the path of their report."""
     folders: list[Path] = []
 
-    def simulate(directory: Path, _progress: Progress, **settings: object) -> Path:
+    def simulate(directory: Path, _progress: Progress, **settings: Any) -> Path:
         folders.append(directory)
         irs2 = settings.get("readpatt") == "NRSIRS2RAPID"
-        references = REFERENCES | ({"refpix": "references/refpix.fits"} if irs2 else {})
+        refpix = settings.get("reference_files", {}).get("refpix", True)
+        references = REFERENCES | ({"refpix": "references/refpix.fits"} if irs2 and refpix else {})
         run = {
             "name": "irs2" if irs2 else "traditional",
             "inputs": "*_uncal.fits",
@@ -37,7 +39,8 @@ def simulated(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
         (directory / "run.yaml").write_text(yaml.safe_dump(run))
         return directory / "run.yaml"
 
-    def run_steps(config: RunConfig, *, progress: Progress) -> list[str]:
+    def run_steps(config: RunConfig, *, cluster: str, progress: Progress) -> list[str]:
+        assert cluster == "threads"
         assert config.references.refpix is None
         return ["superbias.fits", f"{config.name}_report.html"]
 
