@@ -109,7 +109,7 @@ def measure_ours(exposure: Any, paths: Any, scratch: str, cores: int) -> Steps:
         )
     with steps.step("write maps"):
         for name, maps in zip(exposure.row_names(), results, strict=True):
-            store.write_maps(name, maps)
+            store.write_maps(name, maps, cores)
             store.mark_done("prepare", name, {})
     return steps
 

@@ -279,17 +279,19 @@ def _flagged(
     columns = np.empty(room, np.int32)
     n_pixels = 0
     for y in range(n_rows):
-        line = groupdq[y]
+        line, excluded = groupdq[y], without[y]
         for start in range(0, n_columns, _BLOCK):
             stop = min(start + _BLOCK, n_columns)
-            if stop - start == _BLOCK and not _seen(line[start:stop]) & bit:
+            if stop - start == _BLOCK and not bit & _seen(
+                line[start:stop], excluded[start:stop], np.uint8(without_bit)
+            ):
                 continue
             if n_pixels + _BLOCK > room:
                 room *= 2
                 rows = _enlarged(rows, room)
                 columns = _enlarged(columns, room)
             for x in range(start, stop):
-                if line[x] & bit and not without[y, x] & without_bit:
+                if line[x] & bit and not excluded[x] & without_bit:
                     rows[n_pixels] = y
                     columns[n_pixels] = x
                     n_pixels += 1
@@ -297,11 +299,14 @@ def _flagged(
 
 
 @kernel
-def _seen(block: NDArray[Any]) -> np.uint8:
-    """Join the flags of `_BLOCK` pixels: with a fixed number of steps, one vector operation."""
+def _seen(block: NDArray[Any], without: NDArray[Any], without_bit: np.uint8) -> np.uint8:
+    """Join the flags of `_BLOCK` pixels, but for `without_bit` where `without` has it.
+
+    With a fixed number of steps, it is a few vector operations.
+    """
     seen = np.uint8(0)
     for x in range(_BLOCK):
-        seen = np.uint8(seen | block[x])
+        seen = np.uint8(seen | (block[x] & ~(without[x] & without_bit)))
     return seen
 
 

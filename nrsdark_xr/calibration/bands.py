@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +27,31 @@ REFIT_COLUMNS = 256
 """Columns of a band that are read back together: whole chunks of the ramp store."""
 
 
+BandMemory = tuple[NDArray[np.float32], NDArray[np.uint8]]
+"""Flat arrays for ramp and flags of the largest band, with its halo, all integrations."""
+
+
+class FlaggedBand(NamedTuple):
+    """A band whose jumps have been found.
+
+    Attributes
+    ----------
+    rows, around : slice
+        Its rows, and with them those whose jumps flag its pixels.
+    ramp : ndarray of float32, shape (integration, group, y, x)
+        Of the rows `around`.
+    groupdq : ndarray of uint8, shape of `ramp`
+    memory : BandMemory
+        Where `ramp` and `groupdq` lie.
+    """
+
+    rows: slice
+    around: slice
+    ramp: NDArray[np.float32]
+    groupdq: NDArray[np.uint8]
+    memory: BandMemory
+
+
 @dataclass(frozen=True, slots=True)
 class BandCalibration:
     """The calibration of one exposure, in bands that may be worked on at the same time.
@@ -40,8 +66,8 @@ class BandCalibration:
         Where the ramp of each integration goes.
     quantum : float or None
         Ramps are rounded to whole multiples of this many DN.
-    memory : Pool of (ndarray of float32, ndarray of uint8)
-        For the ramps and flags of a band with its halo, all integrations; flat.
+    memory : Pool of BandMemory
+        For each band that is worked on.
     groupdq : ndarray of uint8, shape (integration, group, y, x)
         Filled band by band.
     pixeldq : ndarray of uint32, shape (y, x)
@@ -60,7 +86,7 @@ class BandCalibration:
     parameters: CalibrationParameters
     ramps: Sequence[RampBuffer]
     quantum: float | None
-    memory: Pool[tuple[NDArray[np.float32], NDArray[np.uint8]]]
+    memory: Pool[BandMemory]
     groupdq: NDArray[np.uint8]
     pixeldq: NDArray[np.uint32]
     rate: NDArray[np.float32]
@@ -70,31 +96,40 @@ class BandCalibration:
 
     def calibrate(self, rows: slice) -> None:
         """Linearize the ramps of a band, find their jumps, fit them, and write them."""
+        self.keep(self.flag(rows))
+
+    def flag(self, rows: slice) -> FlaggedBand:
+        """Linearize the ramps of a band and fill `groupdq` with their jumps."""
         around = widen(rows, JUMP_HALO, self.exposure.ysize)
-        inner = within(rows, around)
         n_integrations, n_groups, _, n_columns = self.groupdq.shape
         shape = (n_integrations, n_groups, around.stop - around.start, n_columns)
-        with self.memory.one() as memory:
-            ramp, groupdq = shaped(memory[0], shape), shaped(memory[1], shape)
-            self._linearize(rows, around, ramp, groupdq)
-            if n_groups >= MIN_GROUPS_FOR_JUMPS:
-                self._find_jumps(rows, around, ramp, groupdq)
-            self.groupdq[:, :, rows] = groupdq[:, :, inner]
-            for integration, buffer in enumerate(self.ramps):
-                found = measure_rates(
-                    ramp[integration],
-                    groupdq[integration],
-                    self.pixeldq[rows],
-                    gain=self.references.gain[rows],
-                    readnoise=self.references.readnoise[rows],
-                    exposure=self.exposure,
-                    parameters=self.parameters,
-                    first_row=inner.start,
-                )
-                self.rate[integration, rows] = found.rate
-                self.rate_err[integration, rows] = found.rate_err
-                self.cds_noise[integration, rows] = found.cds_noise
-                buffer.write(rows, ramp[integration, :, inner])
+        memory = self.memory.take()
+        band = FlaggedBand(rows, around, shaped(memory[0], shape), shaped(memory[1], shape), memory)
+        self._linearize(band)
+        if n_groups >= MIN_GROUPS_FOR_JUMPS:
+            self._find_jumps(band)
+        self.groupdq[:, :, rows] = band.groupdq[:, :, within(rows, around)]
+        return band
+
+    def keep(self, band: FlaggedBand) -> None:
+        """Fit the ramps of a band and write them; its memory is used again afterwards."""
+        rows, inner = band.rows, within(band.rows, band.around)
+        for integration, buffer in enumerate(self.ramps):
+            found = measure_rates(
+                band.ramp[integration],
+                band.groupdq[integration],
+                self.pixeldq[rows],
+                gain=self.references.gain[rows],
+                readnoise=self.references.readnoise[rows],
+                exposure=self.exposure,
+                parameters=self.parameters,
+                first_row=inner.start,
+            )
+            self.rate[integration, rows] = found.rate
+            self.rate_err[integration, rows] = found.rate_err
+            self.cds_noise[integration, rows] = found.cds_noise
+            buffer.write(rows, band.ramp[integration, :, inner])
+        self.memory.give_back(band.memory)
 
     def fit_again(self, integration: int, rows: slice, changed: NDArray[np.bool_]) -> None:
         """Fit pixels of a band whose flags have changed since, from the ramps that were written.
@@ -134,35 +169,29 @@ class BandCalibration:
             self.rate_err[integration, y, x] = found.rate_err
             self.cds_noise[integration, y, x] = found.cds_noise
 
-    def _linearize(
-        self, rows: slice, around: slice, ramp: NDArray[np.float32], groupdq: NDArray[np.uint8]
-    ) -> None:
-        """Fill `ramp` and `groupdq`, which are of `around`; flag the pixels of `rows`."""
-        for integration in range(len(ramp)):
-            pixeldq = self.samples.fill(
-                integration, around, ramp=ramp[integration], groupdq=groupdq[integration]
-            )
-            self.pixeldq[rows] |= pixeldq[within(rows, around)]
+    def _linearize(self, band: FlaggedBand) -> None:
+        """Fill ramp and flags of a band, and flag its pixels."""
+        for integration, (ramp, groupdq) in enumerate(zip(band.ramp, band.groupdq, strict=True)):
+            pixeldq = self.samples.fill(integration, band.around, ramp=ramp, groupdq=groupdq)
+            self.pixeldq[band.rows] |= pixeldq[within(band.rows, band.around)]
         if self.quantum is not None:
-            round_to(ramp, self.quantum, overwrite=True)
+            round_to(band.ramp, self.quantum, overwrite=True)
 
-    def _find_jumps(
-        self, rows: slice, around: slice, ramp: NDArray[np.float32], groupdq: NDArray[np.uint8]
-    ) -> None:
-        """Add jumps to `groupdq`, fill the negative ones of `rows`; `ramp` is of `around`."""
-        gain = self.references.gain
+    def _find_jumps(self, band: FlaggedBand) -> None:
+        """Add jumps to the flags of a band, and count the negative ones."""
+        rows, gain = band.rows, self.references.gain
         self.pixeldq[rows] = flag_bad_gain(self.pixeldq[rows], gain[rows])
         found = find_jumps(
-            ramp,
-            groupdq,
-            gain=gain[around],
-            readnoise=self.references.readnoise[around],
+            band.ramp,
+            band.groupdq,
+            gain=gain[band.around],
+            readnoise=self.references.readnoise[band.around],
             n_frames=self.exposure.n_frames,
             parameters=self.parameters.jump,
             usable_groups=self.samples.usable_groups,
             overwrite=True,
         )
-        self.negative_jumps[:, rows] = found.negative_jumps[:, within(rows, around)]
+        self.negative_jumps[:, rows] = found.negative_jumps[:, within(rows, band.around)]
 
 
 def cut(length: int, size: int) -> Iterator[slice]:

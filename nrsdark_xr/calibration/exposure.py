@@ -21,7 +21,7 @@ from math import prod
 import numpy as np
 from numpy.typing import NDArray
 
-from nrsdark_xr.calibration._threads import in_threads
+from nrsdark_xr.calibration._threads import starting
 from nrsdark_xr.calibration.bands import (
     JUMP_HALO,
     MIN_GROUPS_FOR_JUMPS,
@@ -109,8 +109,8 @@ def calibrate_exposure(
     band_rows : int, optional
         Rows calibrated at a time. Results do not depend on it.
     threads : int, optional
-        Threads to use. Results do not depend on it, memory does: the ramp, flags and raw samples of
-        a band for each.
+        Threads to use, and one more while snowballs are found. Results do not depend on it, memory
+        does: the ramp, flags and raw samples of a band for each.
 
     Returns
     -------
@@ -166,15 +166,16 @@ def calibrate_exposure(
         cds_noise=np.empty(image, np.float32),
     )
     bands = list(cut(exposure.ysize, band_rows))
-    in_threads(calibration.calibrate, bands, threads=threads)
-    if exposure.n_groups >= MIN_GROUPS_FOR_JUMPS:
+    with starting(threads) as start:
+        calibrated = [start(calibration.calibrate, rows) for rows in bands[:-1]]
+        last = start(calibration.flag, bands[-1])
+        for future in calibrated:
+            future.result()
+        start(calibration.keep, last.result())  # while snowballs are found, all flags being there
         changed = _flag_snowballs(calibration.groupdq, exposure, parameters.snowballs)
-
-        def fit_again(place: tuple[int, slice]) -> None:
-            integration, rows = place
-            calibration.fit_again(integration, rows, changed[integration])
-
-        in_threads(fit_again, product(range(cube[0]), bands), threads=threads)
+    with starting(threads) as start:
+        for integration, rows in product(range(cube[0]), bands):
+            start(calibration.fit_again, integration, rows, changed[integration])
     return [
         CalibratedMaps(
             groupdq=flags,
@@ -230,6 +231,8 @@ def _flag_snowballs(
     list of ndarray of bool, shape (y, x)
         Pixels of each integration whose flags have changed.
     """
+    if exposure.n_groups < MIN_GROUPS_FOR_JUMPS:
+        return [np.zeros(flags.shape[1:], np.bool_) for flags in groupdq]
     cores = None
     changed = []
     for flags in groupdq:

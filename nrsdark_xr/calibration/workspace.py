@@ -31,17 +31,25 @@ class Pool(Generic[Item]):
         self._make = make
         self._free: SimpleQueue[Item] = SimpleQueue()
 
+    def take(self) -> Item:
+        """Lend one, until it is given back."""
+        try:
+            return self._free.get_nowait()
+        except Empty:
+            return self._make()
+
+    def give_back(self, item: Item) -> None:
+        """Lend it to the next who takes one."""
+        self._free.put(item)
+
     @contextmanager
     def one(self) -> Iterator[Item]:
         """Lend one for as long as the block lasts."""
-        try:
-            item = self._free.get_nowait()
-        except Empty:
-            item = self._make()
+        item = self.take()
         try:
             yield item
         finally:
-            self._free.put(item)
+            self.give_back(item)
 
 
 def shaped(memory: Array, shape: tuple[int, ...]) -> Array:

@@ -142,6 +142,7 @@ def _prepare_task(
     """Calibrate one exposure into its rows of the store; the markers come last."""
     names = exposure.row_names()
     ramps = [CountingRamps(store.ramp_buffer(name), exposure.name) for name in names]
+    threads = free_threads()
     with RawReader(exposure, storage) as reader:
         results = calibrate_exposure(
             CountingReader(reader, exposure.name),
@@ -150,10 +151,10 @@ def _prepare_task(
             parameters,
             ramps,
             quantum=quantum,
-            threads=free_threads(),
+            threads=threads,
         )
     for name, maps in zip(names, results, strict=True):
-        store.write_maps(name, maps)
+        store.write_maps(name, maps, threads)
         store.mark_done(STEP, name, exposure_record(exposure), fingerprint=fingerprint)
 
 

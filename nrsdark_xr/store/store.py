@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Self
 
@@ -145,8 +146,15 @@ class RampStore:
         """Give the ramp of one row, to be written and read by bands."""
         return RampBuffer(self._arrays["ramp"], self._row(row_name), row_name, self._location)
 
-    def write_maps(self, row_name: str, maps: CalibratedMaps) -> None:
+    def write_maps(self, row_name: str, maps: CalibratedMaps, threads: int = 1) -> None:
         """Write all that `prepare` keeps of a row besides its ramp.
+
+        Parameters
+        ----------
+        row_name : str
+        maps : CalibratedMaps
+        threads : int, optional
+            Variables that are written at once.
 
         Raises
         ------
@@ -155,9 +163,13 @@ class RampStore:
         NrsdarkError
             If it cannot be written.
         """
-        for variable in step_variables("prepare"):
-            if variable.name != "ramp":
-                self._write(variable, row_name, getattr(maps, variable.name))
+
+        def write(variable: Variable) -> None:
+            self._write(variable, row_name, getattr(maps, variable.name))
+
+        variables = [variable for variable in step_variables("prepare") if variable.name != "ramp"]
+        with ThreadPoolExecutor(threads) as pool:
+            list(pool.map(write, variables))
 
     def write_bias_groups(self, row_name: str, bias_groups: NDArray[np.float32]) -> None:
         """Write the groups from which the bias is made.
