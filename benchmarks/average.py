@@ -6,8 +6,8 @@ The kernel clips blocks as the step `average` hands them to it, on one core. The
 `nrsdark run` runs it on a store (a simulated one unless given); beside it the same chunks of the
 same store are only read and decoded, by the same workers: as zarr does it, and as `open_ramps` does
 it, which for files of this machine goes without zarr's event loop. All sides are measured in turns;
-the fastest of several is told. With --cpu these are CPU seconds of all processes, for a machine that
-others use as well.
+the fastest of several is told. With --cpu these are CPU seconds of all processes, for a machine
+that others use as well.
 """
 
 from __future__ import annotations

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from nrsdark_xr.simulate import SimulationParameters, simulate
-from tests.end_to_end.conftest import Project, copy_of
+from tests.projects import Project, copy_of, run_copy, simulated
 
 NAME = "nrs1-sub32"
 SMALLEST = {"subarray": "SUB32", "exposures": 4, "groups": 6, "seed": 5}
@@ -75,23 +74,25 @@ class Stop:
 @pytest.fixture(scope="session")
 def raw_set(tmp_path_factory) -> Project:
     """Raw darks of the smallest subarray; not to be changed."""
-    folder = tmp_path_factory.mktemp("smallest")
-    simulate(folder, SimulationParameters(**SMALLEST))
-    shutil.rmtree(folder / "truth.zarr")
-    return Project(folder)
+    project = simulated(tmp_path_factory.mktemp("smallest"), **SMALLEST)
+    shutil.rmtree(project.folder / "truth.zarr")
+    return project
 
 
 @pytest.fixture(scope="session")
 def finished_set(raw_set, tmp_path_factory) -> Project:
     """The same after an undisturbed run on this machine; not to be changed."""
-    project = copy_of(raw_set, tmp_path_factory.mktemp("finished_set") / "run")
-    project.run()
-    return project
+    return run_copy(raw_set, tmp_path_factory.mktemp("finished_set") / "run")
 
 
 @pytest.fixture
 def darks(raw_set, tmp_path) -> Project:
     return copy_of(raw_set, tmp_path / "run")
+
+
+@pytest.fixture
+def done(finished_set, tmp_path) -> Project:
+    return copy_of(finished_set, tmp_path / "run")
 
 
 @pytest.fixture

@@ -20,12 +20,11 @@ from nrsdark_xr.plan import Plan, check_plan, plan_run
 from nrsdark_xr.plan import memory as memory_module
 from nrsdark_xr.plan.steps import row_traffic
 from nrsdark_xr.plan.text import step_rows, summary_lines
-from nrsdark_xr.simulate import SimulationParameters, simulate
 from nrsdark_xr.steps import run_steps
 from nrsdark_xr.steps.inputs import choose_inputs
 from nrsdark_xr.store import RampStore
 from nrsdark_xr.store.schema import Configuration, step_variables
-from tests.end_to_end.conftest import Project, copy_of
+from tests.projects import Project, copy_of, run_copy, simulated
 
 MARGIN = 1.2
 EXAMPLES = Path(__file__).parents[1] / "cluster"
@@ -36,15 +35,12 @@ STEPS = ["bias", "prepare", "average", "synthesize", "analyze"]
 @pytest.fixture(scope="module")
 def raw(tmp_path_factory) -> Project:
     folder = tmp_path_factory.mktemp("plan")
-    simulate(folder, SimulationParameters(subarray="SUB512S", exposures=3, groups=6, seed=3))
-    return Project(folder)
+    return simulated(folder, subarray="SUB512S", exposures=3, groups=6, seed=3)
 
 
 @pytest.fixture(scope="module")
 def run_once(raw, tmp_path_factory) -> Project:
-    project = copy_of(raw, tmp_path_factory.mktemp("plan-run") / "run")
-    project.run()
-    return project
+    return run_copy(raw, tmp_path_factory.mktemp("plan-run") / "run")
 
 
 def plan(project: Project, *overrides: str, **options: Any) -> Plan:
@@ -377,15 +373,14 @@ def run_command(project: Project, workers: int, *overrides: str) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def libraries(tmp_path_factory) -> tuple[int, int]:
+def libraries(run_once, tmp_path_factory) -> tuple[int, int]:
     """What libraries take here in addition to what is predicted: of a worker, of the client.
 
-    Measured on the smallest run there is, the second time, so that kernels come from the cache.
+    Measured on the smallest run there is, after another one, so that kernels come from the cache.
     """
-    folder = tmp_path_factory.mktemp("libraries")
-    simulate(folder, SimulationParameters(subarray="SUB32", exposures=3, groups=5))
-    project = Project(folder)
-    measure(run_command(project, 1, "store=warm.zarr", "output=warm"))
+    project = simulated(
+        tmp_path_factory.mktemp("libraries"), subarray="SUB32", exposures=3, groups=5
+    )
     told = plan(project, workers=1)
     peaks = measure(run_command(project, 1))
     return peaks.worker - told.worker_peak(), peaks.client - told.client_peak()
@@ -397,8 +392,7 @@ def libraries(tmp_path_factory) -> tuple[int, int]:
 def test_measured_memory_is_at_most_the_predicted_and_not_far_below(
     tmp_path, monkeypatch, libraries, subarray, groups, workers
 ):
-    simulate(tmp_path, SimulationParameters(subarray=subarray, exposures=3, groups=groups))
-    project = Project(tmp_path)
+    project = simulated(tmp_path, subarray=subarray, exposures=3, groups=groups)
     peaks = measure(run_command(project, workers))
     # Libraries differ between machines: never more than predicted on that which they came from.
     for name, more in zip(("WORKER_LIBRARIES", "CLIENT_LIBRARIES"), libraries, strict=True):

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import pytest
 
 from tests.end_to_end.commands import outcome, spawn, wait_for
-from tests.end_to_end.conftest import assert_same_products
+from tests.projects import assert_same_products
 from tests.small_darks import NAME, Stop
 
 

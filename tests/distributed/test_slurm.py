@@ -16,7 +16,7 @@ from nrsdark_xr.cluster import connect
 from nrsdark_xr.cluster.batch import jobs_wait
 from nrsdark_xr.errors import NrsdarkError
 from tests.end_to_end.commands import outcome, spawn, wait_for
-from tests.end_to_end.conftest import assert_same_products
+from tests.projects import assert_same_products
 from tests.servers.start import SlurmServer, start_slurm
 from tests.small_darks import NAME
 

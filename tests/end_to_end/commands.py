@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from .conftest import Project
+from tests.projects import Project
 
 PATIENCE = 600
 """Seconds after which a run is taken to hang; one takes ten, but tests may share the machine."""

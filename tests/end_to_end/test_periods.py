@@ -12,8 +12,7 @@ import yaml
 import nrsdark_xr as nx
 from nrsdark_xr.errors import NrsdarkError
 from nrsdark_xr.steps.inputs import choose_inputs
-
-from .conftest import assert_same_products
+from tests.projects import assert_same_products
 
 
 def set_periods(project, periods):

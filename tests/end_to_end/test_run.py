@@ -20,8 +20,7 @@ from nrsdark_xr.detector import DQ
 from nrsdark_xr.errors import NrsdarkError
 from nrsdark_xr.products import certify
 from nrsdark_xr.store import RampStore
-
-from .conftest import assert_same_products, copy_of
+from tests.projects import assert_same_products, copy_of
 
 NAME = "nrs1-sub512s"
 SUMMARY_KEYS = {
@@ -140,8 +139,7 @@ def test_new_inputs_join_and_old_ones_may_leave(darks, finished):
 
 def test_several_integrations_become_rows(tmp_path):
     from nrsdark_xr.simulate import SimulationParameters, simulate
-
-    from .conftest import Project
+    from tests.projects import Project
 
     simulate(
         tmp_path,

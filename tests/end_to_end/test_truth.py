@@ -20,8 +20,7 @@ from nrsdark_xr.products import science_pixels
 from nrsdark_xr.products.flags import has_neighbour
 from nrsdark_xr.simulate import SimulationParameters, simulate
 from nrsdark_xr.simulate.scores import completeness, first_flagged, flagged_at, pulls, purity
-
-from .conftest import Project
+from tests.projects import Project
 
 PARAMETERS = {
     "subarray": "SUBS200A1",

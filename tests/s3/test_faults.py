@@ -9,7 +9,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,16 +18,16 @@ import pytest
 import s3fs
 import yaml
 
-from nrsdark_xr.store import open_ramps
-from tests.end_to_end.commands import outcome, spawn, wait_for
-from tests.end_to_end.conftest import Project, assert_same_products
+from nrsdark_xr.store import RampStore, open_ramps
+from tests.end_to_end.commands import Outcome, outcome, spawn, wait_for
+from tests.projects import Project, assert_same_products
 from tests.small_darks import NAME, Stop
 
 from .conftest import make_bucket
 
 OUTAGES = (10.0, pytest.param(60.0, marks=pytest.mark.slow))
 """Seconds for which the server is gone."""
-TWO = ("--cluster", "local", "--workers", "2")
+HERE = ("--cluster", "threads")
 QUICK = ("--until", "synthesize")
 """For the report takes as long as all the rest of such small darks."""
 
@@ -80,15 +80,22 @@ def assert_same(finished: Project, project: BucketProject) -> None:
         np.testing.assert_array_equal(ours[name].values, theirs[name].values, err_msg=name)
 
 
-def start(project: Project, *options: str, stops: Sequence[Stop] = ()) -> subprocess.Popen[str]:
+def start(
+    project: Project, *, workers: int = 1, stops: Sequence[Stop] = ()
+) -> subprocess.Popen[str]:
     """Start a run, which will make the stops that have been prepared."""
-    return spawn(project, *TWO, *options, preload=stops[0].script if stops else None)
+    script = stops[0].script if stops else None
+    return spawn(project, "--workers", str(workers), *QUICK, preload=script)
 
 
-def finish(project: Project) -> None:
-    """Run again, which has to go well."""
-    ended = outcome(start(project, *QUICK))
-    assert ended.code == 0, ended.err
+@pytest.fixture
+def run(nrsdark) -> Callable[..., Outcome]:
+    """Run a project within this process."""
+
+    def call(project: Project, *options: str) -> Outcome:
+        return nrsdark("run", project.run_file, *HERE, *options)
+
+    return call
 
 
 @pytest.fixture
@@ -97,19 +104,29 @@ def stops(stop_in) -> list[Stop]:
     return [stop_in("calibration"), stop_in("averaging")]
 
 
-def test_killed_workers(finished_set, in_bucket, stops):
-    running = start(in_bucket, *QUICK, stops=stops)
+def test_killed_workers_and_a_second_run(finished_set, in_bucket, stops, run):
+    first = start(in_bucket, workers=2, stops=stops)
+    wait_for(stops[0].reached, first)
+    line = run(in_bucket).refusal()
+    assert f"{in_bucket.bucket}/ramps.zarr: another run is at work on this store" in line
+    assert f"process {first.pid} on " in line
     for stop in stops:
-        wait_for(stop.reached, running)
+        wait_for(stop.reached, first)
         os.kill(stop.process, signal.SIGKILL)
-    ended = outcome(running)
+    ended = outcome(first)
     assert ended.code == 0, ended.err
     assert_same(finished_set, in_bucket)
+    assert run(in_bucket).code == 0  # adds the report
+    before = in_bucket.objects()
+    again = run(in_bucket)
+    assert again.code == 0
+    assert "Nothing to do" in again.err
+    assert in_bucket.objects() == before
 
 
 @pytest.mark.parametrize("seconds", OUTAGES)
 def test_a_server_that_is_gone_for_a_while(fragile_s3, finished_set, in_bucket, stops, seconds):
-    running = start(in_bucket, *QUICK, stops=stops)
+    running = start(in_bucket, workers=2, stops=stops)
     for stop in stops:
         wait_for(stop.reached, running)
         fragile_s3.call("stop")
@@ -122,56 +139,41 @@ def test_a_server_that_is_gone_for_a_while(fragile_s3, finished_set, in_bucket, 
     assert_same(finished_set, in_bucket)
 
 
-def test_killed_clients(finished_set, in_bucket, stops):
+def test_killed_clients(finished_set, in_bucket, stops, run):
     for stop in stops:
-        running = start(in_bucket, *QUICK, stops=stops)
+        running = start(in_bucket, stops=stops)
         wait_for(stop.reached, running)
         running.kill()  # its workers find that out by themselves
         running.communicate()
         assert not any("dark.fits" in path for path in in_bucket.objects())
-    finish(in_bucket)
+    assert run(in_bucket, *QUICK).code == 0
     assert_same(finished_set, in_bucket)
 
 
-def test_a_quota_that_is_exceeded_and_raised(fragile_s3, finished_set, in_bucket, stop_in):
-    stop = stop_in("calibration")
-    running = start(in_bucket, *QUICK, stops=[stop])
-    wait_for(stop.reached, running)
-    fragile_s3.call("quota", 4096)
+def test_a_quota_that_is_exceeded_and_raised(fragile_s3, finished_set, in_bucket, run, monkeypatch):
+    write_maps = RampStore.write_maps
+
+    def exceed(*arguments: object) -> None:
+        fragile_s3.call("quota", 4096)
+        write_maps(*arguments)
+
     try:
-        stop.go_on()
-        line = outcome(running).refusal()
+        with monkeypatch.context() as patch:
+            patch.setattr(RampStore, "write_maps", exceed)
+            line = run(in_bucket, *QUICK).refusal()
     finally:
         fragile_s3.call("quota", 0)
     assert in_bucket.bucket in line
     assert "quota" in line
     assert ";" in line
-    finish(in_bucket)
+    assert run(in_bucket, *QUICK).code == 0
     assert_same(finished_set, in_bucket)
-
-
-def test_two_runs_at_once(finished_set, in_bucket, stop_in, nrsdark):
-    stop = stop_in("calibration")
-    first = start(in_bucket, stops=[stop])
-    wait_for(stop.reached, first)
-    line = nrsdark("run", in_bucket.run_file).refusal()
-    assert f"{in_bucket.bucket}/ramps.zarr: another run is at work on this store" in line
-    assert f"process {first.pid} on " in line
-    stop.go_on()
-    ended = outcome(first)
-    assert ended.code == 0, ended.err
-    assert_same(finished_set, in_bucket)
-    before = in_bucket.objects()
-    again = nrsdark("run", in_bucket.run_file)
-    assert again.code == 0
-    assert "Nothing to do" in again.err
-    assert in_bucket.objects() == before
 
 
 @pytest.mark.slow
-def test_ctrl_c(finished_set, in_bucket, stop_in):
+def test_ctrl_c(finished_set, in_bucket, stop_in, run):
     stop = stop_in("calibration")
-    running = start(in_bucket, *QUICK, stops=[stop])
+    running = start(in_bucket, stops=[stop])
     wait_for(stop.reached, running)
     started = time.monotonic()
     os.killpg(running.pid, signal.SIGINT)
@@ -179,23 +181,23 @@ def test_ctrl_c(finished_set, in_bucket, stop_in):
     assert time.monotonic() - started < 60  # a few seconds; tests may share the machine
     assert line == "nrsdark: interrupted; the same command goes on from here"
     assert not any(path.endswith(".lock") for path in in_bucket.objects())
-    finish(in_bucket)
+    assert run(in_bucket, *QUICK).code == 0
     assert_same(finished_set, in_bucket)
 
 
-def test_a_truncated_input(in_bucket, nrsdark):
+def test_a_truncated_input(in_bucket, run):
     files = s3fs.S3FileSystem()
     bad = sorted(files.glob(f"{in_bucket.bucket}/*_uncal.fits"))[1]
     whole = files.cat_file(bad)
     files.pipe_file(bad, whole[: len(whole) // 2])
     before = in_bucket.objects()
-    line = nrsdark("run", in_bucket.run_file, "--cluster", "threads").refusal()
+    line = run(in_bucket).refusal()
     assert f"s3://{bad}: is truncated" in line
     assert in_bucket.objects() == before
 
 
 @pytest.mark.slow
-def test_a_temporary_folder_that_is_full(finished_set, in_bucket, tmp_path, monkeypatch):
+def test_a_temporary_folder_that_is_full(finished_set, in_bucket, tmp_path, monkeypatch, run):
     place = tmp_path / "small"
     place.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=100k", "tmpfs", str(place)]
@@ -203,12 +205,12 @@ def test_a_temporary_folder_that_is_full(finished_set, in_bucket, tmp_path, monk
         pytest.skip("no right to mount a small disk")
     try:
         monkeypatch.setenv("TMPDIR", str(place))
-        line = outcome(start(in_bucket, *QUICK)).refusal()
+        line = outcome(start(in_bucket)).refusal()
         monkeypatch.delenv("TMPDIR")
     finally:
         subprocess.run(["umount", "--lazy", str(place)], check=True)
     assert str(place) in line
     assert "space" in line
     assert not Path(in_bucket.folder / "products").exists()
-    finish(in_bucket)
+    assert run(in_bucket, *QUICK).code == 0
     assert_same(finished_set, in_bucket)

@@ -19,9 +19,10 @@ from nrsdark_xr.steps.run import PRODUCTS
 from nrsdark_xr.steps.session import Session
 from nrsdark_xr.store import RampStore
 from tests.end_to_end.commands import outcome, spawn, wait_for
-from tests.end_to_end.conftest import assert_same_products
-from tests.end_to_end.faults.conftest import NAME, state
+from tests.end_to_end.faults.conftest import state
 from tests.end_to_end.faults.spoil import fewer_groups, no_fits
+from tests.projects import assert_same_products
+from tests.small_darks import NAME
 
 # Places to write ---------------------------------------------------------------------------------
 
@@ -116,61 +117,26 @@ def test_a_store_whose_metadata_are_damaged(done, run):
 
 # Processes ---------------------------------------------------------------------------------------
 
-KILL_A_WORKER_ONCE = """
-import os, signal
-from nrsdark_xr.store import RampStore
-
-def write_maps(store, *arguments):
-    try:
-        os.close(os.open({flag!r}, os.O_CREAT | os.O_EXCL))
-    except FileExistsError:
-        return RampStore.real_write_maps(store, *arguments)
-    os.kill(os.getpid(), signal.SIGKILL)
-
-if not hasattr(RampStore, "real_write_maps"):  # Dask loads this more than once
-    RampStore.real_write_maps, RampStore.write_maps = RampStore.write_maps, write_maps
-"""
 KILL_WORKERS = """
 import os, signal
 from nrsdark_xr.store import RampStore
 
 RampStore.write_maps = lambda *arguments: os.kill(os.getpid(), signal.SIGKILL)
 """
-HANG = """
-import time
-from pathlib import Path
-from nrsdark_xr.store import RampStore
-
-def write_maps(*arguments):
-    Path({flag!r}).touch()
-    time.sleep(300)
-
-RampStore.write_maps = write_maps
-"""
 
 
-@pytest.fixture
-def preload(tmp_path) -> Callable[[str], tuple[Path, Path]]:
-    """Write what worker processes load before they work, and name the file that it makes."""
-
-    def write(script: str) -> tuple[Path, Path]:
-        path, flag = tmp_path / "preload.py", tmp_path / "flag"
-        path.write_text(script.format(flag=str(flag)))
-        return path, flag
-
-    return write
-
-
-def test_a_killed_worker_costs_nothing_and_only_progress_is_printed(finished_set, darks, preload):
-    script, flag = preload(KILL_A_WORKER_ONCE)
-    ended = outcome(spawn(darks, "--workers", "1", preload=script))
-    assert flag.exists()
+def test_a_killed_worker_costs_nothing_and_only_progress_is_printed(finished_set, darks, stop_in):
+    stop = stop_in("calibration")
+    running = spawn(darks, "--workers", "1", preload=stop.script)
+    wait_for(stop.reached, running)
+    os.kill(stop.process, signal.SIGKILL)
+    ended = outcome(running)
     assert ended.code == 0, ended.err
     assert_same_products(finished_set, darks, NAME)
     stages = "bias|superbias|prepare|average|flags|dark and mask|readnoise|report"
     told = re.compile(
         rf"Dask dashboard: http://127\.0\.0\.1:\d+/status|({stages}): .*"
-        r"|WARNING: .* of 5 inputs: clipping at 3 standard deviations cannot reject .*"
+        r"|WARNING: .* of 4 inputs: clipping at 3 standard deviations cannot reject .*"
     )
     strange = [line for line in ended.err.splitlines() if not told.fullmatch(line)]
     assert strange == []
@@ -178,9 +144,10 @@ def test_a_killed_worker_costs_nothing_and_only_progress_is_printed(finished_set
     assert ended.out.splitlines() == [str(path) for path in products]
 
 
-def test_workers_that_die_again_and_again(finished_set, darks, run, preload, monkeypatch):
+def test_workers_that_die_again_and_again(finished_set, darks, run, tmp_path, monkeypatch):
     monkeypatch.setenv("DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES", "1")
-    script, _ = preload(KILL_WORKERS)
+    script = tmp_path / "preload.py"
+    script.write_text(KILL_WORKERS)
     ended = outcome(spawn(darks, "--workers", "1", preload=script))
     line = ended.refusal()
     assert str(darks.folder) in line
@@ -203,11 +170,11 @@ def test_a_failing_worker_prints_nothing_of_its_own(darks):
     [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")],
 )
 def test_a_second_run_is_refused_and_a_signal_ends_the_first(
-    finished_set, darks, run, preload, number, code, word
+    finished_set, darks, run, stop_in, number, code, word
 ):
-    script, flag = preload(HANG)
-    first = spawn(darks, "--workers", "1", preload=script)
-    wait_for(flag.exists, first)
+    stop = stop_in("calibration")
+    first = spawn(darks, "--workers", "1", preload=stop.script)
+    wait_for(stop.reached, first)
     line = run(darks).refusal()
     assert f"{darks.folder}/ramps.zarr: another run is at work on this store" in line
     assert f"process {first.pid} on " in line
@@ -222,7 +189,7 @@ def test_a_second_run_is_refused_and_a_signal_ends_the_first(
 
     again = run(darks, "--until", "synthesize")
     assert again.code == 0
-    assert "bias: up to date (5 files)" in again.err
+    assert "bias: up to date (4 files)" in again.err
     assert_same_products(finished_set, darks, NAME)
 
 

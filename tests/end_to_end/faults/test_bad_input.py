@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from tests.end_to_end.conftest import Project, assert_same_products, copy_of
-from tests.end_to_end.faults.conftest import NAME, state
+from tests.end_to_end.faults.conftest import state
 from tests.end_to_end.faults.spoil import (
     cut_in_header,
     cut_short,
@@ -21,6 +20,8 @@ from tests.end_to_end.faults.spoil import (
     other_header,
     other_subarray,
 )
+from tests.projects import Project, assert_same_products, copy_of
+from tests.small_darks import NAME
 
 BAD_INPUTS = [
     (cut_short, "is truncated: the last"),
@@ -67,7 +68,7 @@ def test_an_input_left_out_is_in_the_report(finished_set, darks, run):
     assert bad.name in page
     assert "is truncated: the last" in page
     summary = json.loads((darks.folder / f"products/{NAME}_summary.json").read_text())
-    assert (summary["n_inputs"], summary["n_good"]) == (5, 4)
+    assert (summary["n_inputs"], summary["n_good"]) == (4, 3)
     bad.write_bytes(whole)
     assert run(darks, "--until", "synthesize").code == 0
     assert_same_products(finished_set, darks, NAME)
@@ -85,7 +86,7 @@ def test_a_pattern_that_matches_nothing(darks, run):
 
 def test_nothing_is_left_after_the_selection(darks, run):
     line = run(darks, "--set", "selection.last_date=2020-01-01").refusal()
-    assert "no exposure is left of 5: too late (5)" in line
+    assert "no exposure is left of 4: too late (4)" in line
     assert str(darks.run_file) in line
 
 
@@ -98,8 +99,8 @@ def test_every_input_is_bad(darks, run):
 
 
 def test_fewer_than_min_inputs(darks, run):
-    line = run(darks, "--set", "min_inputs=6").refusal()
-    assert "a superbias needs 6 good inputs (min_inputs), there are 5" in line
+    line = run(darks, "--set", "min_inputs=5").refusal()
+    assert "a superbias needs 5 good inputs (min_inputs), there are 4" in line
     assert str(darks.run_file) in line
     assert run(darks, "--until", "bias").code == 0
 
