@@ -40,6 +40,8 @@ OF_CORRECTION = 1e-5
 """Allowed difference, in standard deviations of the correction."""
 OF_SAMPLE = 2**-23
 """Allowed difference, relative to the largest sample of a ramp: float32 has no finer step."""
+AT_THRESHOLD = 20
+"""Samples, of 21 million, that jumps right at their threshold may flag in one of the two only."""
 
 
 DEFAULTS = CalibrationParameters()
@@ -362,7 +364,7 @@ def test_chain_is_that_of_jwst(detector, n_frames, parameters):
         assert (np.abs(ramp - stock_ramp) <= 1e-3 + 1e-5 * largest).all()
         np.testing.assert_array_equal(maps.pixeldq, stock_maps.pixeldq)
         differ = maps.groupdq != stock_maps.groupdq
-        assert differ.sum() <= 10
+        assert differ.sum() <= AT_THRESHOLD
         assert ((maps.groupdq ^ stock_maps.groupdq) & ~np.uint8(DQ.JUMP_DET) == 0).all()
         same = ~differ.any(axis=0)
         for name in ("rate", "rate_err"):  # a rate right at a step of its weights may take either
@@ -373,4 +375,4 @@ def test_chain_is_that_of_jwst(detector, n_frames, parameters):
                 atol=1e-3,
                 equal_nan=True,
             )
-            assert (same & ~alike).sum() <= 10
+            assert (same & ~alike).sum() <= AT_THRESHOLD
