@@ -363,6 +363,29 @@ def test_irs2_takes_memory_for_spectra_and_one_amplifier(raw):
     assert irs2 < 7 * GB
 
 
+def test_weights_of_irs2_are_planned_as_measured(raw):
+    """Of three exposures of 20 groups: 0.93 GB in the worker, 0.96 GB in the client."""
+    exposure = choose_inputs(raw.config(), say=lambda _: None)[0][0].exposure
+    irs2 = replace(
+        exposure,
+        n_groups=20,
+        xsize=2048,
+        ysize=2048,
+        subarray="FULL",
+        readpatt="NRSIRS2RAPID",
+        raw_shape=(1, 20, 3200, 2048),
+    )
+    options = {"n_files": 3, "threads": 1, "client_threads": 1}
+    given, made = (
+        memory_module.step_memory(irs2, **options, makes_weights=weights)
+        for weights in (False, True)
+    )
+    assert 0.93 * GB < made["bias"].worker < MARGIN * 0.93 * GB
+    assert 0.96 * GB < made["bias"].client < MARGIN * 0.96 * GB
+    assert given["bias"].worker < made["bias"].worker
+    assert given["prepare"] == made["prepare"]
+
+
 # Memory ----------------------------------------------------------------------------------
 
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from nrsdark_xr.detector import AMPLIFIER_WIDTH, is_irs2
+from nrsdark_xr.detector import AMPLIFIER_WIDTH, irs2, is_irs2
 from nrsdark_xr.exposures import Exposure
 from nrsdark_xr.store.layout import BAND_ROWS, reduction_chunks
-from nrsdark_xr.store.schema import N_BIAS_GROUPS, Configuration
+from nrsdark_xr.store.schema import N_BIAS_GROUPS, N_CROSS_SPECTRA, Configuration
 
 MB = 1_000_000
 
@@ -47,6 +47,11 @@ IRS2_LOOK_PIXEL = 70
 """Bytes per raw pixel of what a first look at an IRS2 exposure keeps, and of its references."""
 IRS2_THREAD = 120 * MB
 """Bytes per thread for the Fourier transforms of one group of one amplifier."""
+IRS2_SPECTRA = (irs2.OUTPUTS - 1) * N_CROSS_SPECTRA * irs2.FRAME_FREQUENCIES * 4
+"""Bytes of the spectra of one exposure, of which the weights are made."""
+IRS2_SPECTRA_SUMMED = 6
+"""Times the spectra of one exposure that a worker holds while it hands over their sum over
+exposures, and the client while it makes weights of it."""
 STOCK_SAMPLE = 27
 """Bytes per sample of an exposure that the stock steps of jwst take (`engine: jwst`): they hold it
 whole (9.9 GB measured for 88 groups of a full frame, jwst 3.0.0)."""
@@ -105,6 +110,7 @@ def step_memory(
     threads: int,
     client_threads: int,
     engine: Literal["nrsdark", "jwst"] = "nrsdark",
+    makes_weights: bool = False,
 ) -> dict[str, StepMemory]:
     """Predict the memory of each step.
 
@@ -120,6 +126,8 @@ def step_memory(
         Threads of the client, which makes the dark.
     engine : {"nrsdark", "jwst"}
         Who calibrates.
+    makes_weights : bool
+        Whether step `bias` makes the weights of IRS2 first.
 
     Returns
     -------
@@ -133,13 +141,14 @@ def step_memory(
 
     bias_block = N_BIAS_GROUPS * chunks["y_raw"] * chunks["x"] * n_files * 8
     bias = references + N_BIAS_GROUPS * exposure.raw_shape[2] * exposure.xsize * 12 + bias_block
+    weights = IRS2_SPECTRA_SUMMED * IRS2_SPECTRA if makes_weights else 0
     averaged = block * (n_files * AVERAGED_SAMPLE + AVERAGED_OUTPUT)
     frames = pixels * FRAME_PIXEL
     samples = exposure.n_integrations * exposure.n_groups * pixels
     stock = engine == "jwst"
     calibration = samples * STOCK_SAMPLE if stock else _calibration(exposure, threads=threads)
     tasks = {
-        "bias": bias,
+        "bias": max(bias, weights),
         "prepare": references + calibration,
         "average": max(averaged, frames),
         "synthesize": n_files * chunks["y"] * chunks["x"] * 8,
@@ -149,7 +158,7 @@ def step_memory(
     tasks = {step: max(task, kept) for step, task in tasks.items()}
     judged = pixels * JUDGED_PIXEL + client_threads * block * SYNTHESIZED_SAMPLE
     client = {
-        "bias": DATA_MODELS + pixels * 24,
+        "bias": DATA_MODELS + max(pixels * 24, weights),
         "prepare": DATA_MODELS,
         "average": DATA_MODELS + pixels * 16,
         "synthesize": DATA_MODELS + judged,

@@ -199,6 +199,7 @@ def make_plan(
         threads=workforce.threads,
         client_threads=workforce.cores,
         engine=config.engine,
+        makes_weights=bool(_without_spectra(config, exposures, done)),
     )
     return Plan(
         name=config.name,
