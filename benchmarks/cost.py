@@ -1,12 +1,13 @@
 """What it costs to make darks of all NIRSpec dark exposures to date, on 1, 10 and 100 workers.
 
-    python benchmarks/cost.py [--workers 1 10 100] [--trad 300] [--irs2 300] [--seconds 60]
+    python benchmarks/cost.py [--workers 1 10 100] [--trad 300] [--irs2 300] [--tasks 100000]
 
-Bytes and requests of an exposure are those that `nrsdark plan` predicts for object storage; seconds
-of tasks are measured ones (options). Wall times come from the scheduler of distributed itself: it
-is given a task for each task of the real runs, which waits as long as that one takes, times a scale
-that makes all of it last about --seconds. Its own work per task is therefore overstated by the
-scale; it is told beside. The client makes dark, mask and report of each run by itself meanwhile.
+Bytes and requests of an exposure are those that `nrsdark plan` predicts for object storage; core
+seconds of tasks are measured ones: `MEASURED`. Wall times come from the scheduler of distributed
+itself: it is given a stand-in for each task of the real runs, and again as many as `--tasks`, which
+wait as long as those take, times a scale that makes all of them last about `--seconds`. Its own
+work per task is therefore overstated by the scale; it is told beside, and added to the real times.
+The client makes dark, mask and report of each run by itself meanwhile.
 """
 
 from __future__ import annotations
@@ -15,9 +16,11 @@ import argparse
 import asyncio
 import heapq
 import logging
+import sys
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import cycle, islice
 
 from tables import print_table
 
@@ -37,29 +40,55 @@ GB = 1e9
 
 
 @dataclass(frozen=True)
+class CoreSeconds:
+    """Measured CPU seconds of one exposure's part of a run.
+
+    Attributes
+    ----------
+    prepare : float
+        Of workers on one exposure: spectra of IRS2, bias groups, calibration.
+    average : float
+        Of workers per exposure: average ramp and flags.
+    client : float
+        Of the client per run, however many exposures: superbias, dark and mask, report.
+    """
+
+    prepare: float
+    average: float
+    client: float
+
+
+MEASURED = {
+    "traditional, 88 groups": CoreSeconds(prepare=13.0, average=7.0, client=35.0),
+    "IRS2, 200 groups": CoreSeconds(prepare=88.0, average=15.0, client=80.0),
+}
+"""Full frames. `prepare`: 12 to calibrate (``benchmarks/calibrate.py``), 1 for the bias groups; of
+IRS2 60, 2, and 25 for spectra. `average`: 6.5 for 461 million samples in 10 exposures
+(``benchmarks/average.py --cpu``), and a third more for flags. `client`: wall seconds of its stages
+in two runs of docs/performance.md."""
+
+
+@dataclass(frozen=True)
 class Kind:
-    """A kind of exposure, and the core-seconds that are spent on one.
+    """A kind of exposure.
 
     Attributes
     ----------
     name : str
+        As in `MEASURED`.
     exposure : Exposure
     number : int
         Exposures to date.
-    prepare : float
-        Core-seconds of both passes over the raw file, bias groups included.
-    average : float
-        Core-seconds of averaging, per exposure.
-    client : float
-        Seconds of one run that only its client works: superbias, dark and mask, report.
     """
 
     name: str
     exposure: Exposure
     number: int
-    prepare: float
-    average: float
-    client: float
+
+    @property
+    def seconds(self) -> CoreSeconds:
+        """What is spent on one."""
+        return MEASURED[self.name]
 
     def tasks(self, files: int) -> list[list[float]]:
         """Lengths of the tasks of each run of `files` exposures: calibration, then blocks."""
@@ -67,7 +96,7 @@ class Kind:
         runs = []
         for start in range(0, self.number, files):
             n = min(files, self.number - start)
-            runs.append([self.prepare] * n + [self.average * n / blocks] * blocks)
+            runs.append([self.seconds.prepare] * n + [self.seconds.average * n / blocks] * blocks)
         return runs
 
     def traffic(self, files: int) -> tuple[Traffic, Traffic]:
@@ -133,7 +162,8 @@ def one_after_another(kinds: Sequence[Kind], files: int, workers: int) -> float:
     for kind in kinds:
         for lengths in kind.tasks(files):
             n = len(lengths) - average_product(Configuration.of(kind.exposure), files).blocks
-            total += makespan(lengths[:n], workers) + makespan(lengths[n:], workers) + kind.client
+            total += makespan(lengths[:n], workers) + makespan(lengths[n:], workers)
+            total += kind.seconds.client
     return total
 
 
@@ -166,7 +196,8 @@ def tell_costs(kinds: Sequence[Kind], files: int) -> None:
     rows = []
     for kind in kinds:
         read, written = kind.traffic(files)
-        core_hours = (kind.prepare + kind.average + kind.client / files) / HOUR
+        own = kind.seconds
+        core_hours = (own.prepare + own.average + own.client / files) / HOUR
         rows.append(
             (
                 kind.name,
@@ -181,40 +212,60 @@ def tell_costs(kinds: Sequence[Kind], files: int) -> None:
     print_table(heads, rows)
 
 
-def tell_walls(kinds: Sequence[Kind], files: int, workers: Sequence[int], seconds: float) -> None:
+def tell_walls(kinds: Sequence[Kind], files: int, workers: Sequence[int]) -> list[float]:
+    """Print the hours that runs take without a scheduler's work, and return lengths of tasks."""
     runs = [lengths for kind in kinds for lengths in kind.tasks(files)]
     lengths = sorted((length for run in runs for length in run), reverse=True)
-    work = sum(lengths)
     print(
         f"\n{sum(kind.number for kind in kinds)} exposures in {len(runs)} runs: "
-        f"{len(lengths):,} tasks, {work / HOUR:.1f} core-hours on workers"
+        f"{len(lengths):,} tasks, {sum(lengths) / HOUR:.1f} core-hours on workers"
     )
-    rows = []
-    for number in workers:
-        scale = seconds * number / work
-        shortest = makespan(lengths, number)
-        taken = stand_in_run(lengths, number, scale)
-        overhead = max(0.0, taken - shortest * scale) / len(lengths)
-        rows.append(
-            (
-                str(number),
-                f"{one_after_another(kinds, files, number) / HOUR:.2f}",
-                f"{shortest / HOUR:.2f}",
-                f"{taken / scale / HOUR:.2f}",
-                f"{scale:.4f}",
-                f"{1e3 * overhead:.2f}",
-                f"{(shortest + overhead * len(lengths)) / HOUR:.2f}",
-            )
+    rows = [
+        (
+            str(number),
+            f"{one_after_another(kinds, files, number) / HOUR:.2f}",
+            f"{makespan(lengths, number) / HOUR:.2f}",
         )
+        for number in workers
+    ]
+    print_table(("workers", "one run after another [h]", "all at once [h]"), rows)
+    return lengths
+
+
+def tell_stand_ins(
+    lengths: Sequence[float], counts: Sequence[int], workers: Sequence[int], seconds: float
+) -> None:
+    """Print what distributed takes for stand-ins of tasks, as many as `counts`."""
+    rows = []
+    for count in counts:
+        tasks = sorted(islice(cycle(lengths), count), reverse=True)
+        for number in workers:
+            scale = seconds * number / sum(tasks)
+            shortest = makespan(tasks, number)
+            taken = stand_in_run(tasks, number, scale)
+            own = max(0.0, taken - shortest * scale)
+            rows.append(
+                (
+                    f"{count:,}",
+                    str(number),
+                    f"{shortest / HOUR:.2f}",
+                    f"{shortest * scale:.0f}",
+                    f"{taken:.0f}",
+                    f"{1e3 * own / count:.2f}",
+                    f"{(shortest + own) / HOUR:.2f}",
+                )
+            )
+            print(f"  {count:,} stand-ins on {number} workers: {taken:.0f} s", file=sys.stderr)
     heads = (
+        "tasks",
         "workers",
-        "one run after another [h]",
-        "all at once, no overhead [h]",
-        "by distributed, scaled back [h]",
-        "scale",
-        "overhead per task [ms]",
-        "all at once, that overhead unscaled [h]",
+        "tasks alone [h]",
+        "stand-ins alone [s]",
+        "by distributed [s]",
+        "its work per task [ms]",
+        "tasks and its work [h]",
     )
+    print()
     print_table(heads, rows)
 
 
@@ -224,34 +275,17 @@ def main() -> None:
     parser.add_argument("--trad", type=int, default=300, help="traditional full frames to date")
     parser.add_argument("--irs2", type=int, default=300, help="IRS2 full frames to date")
     parser.add_argument("--files", type=int, default=15, help="exposures of a run")
-    parser.add_argument("--seconds", type=float, default=60, help="each simulated run lasts about")
-    parser.add_argument("--trad-prepare", type=float, default=20.0, help="core-seconds")
-    parser.add_argument("--trad-average", type=float, default=12.0, help="core-seconds")
-    parser.add_argument("--trad-client", type=float, default=35.0, help="seconds per run")
-    parser.add_argument("--irs2-prepare", type=float, default=200.0, help="core-seconds")
-    parser.add_argument("--irs2-average", type=float, default=28.0, help="core-seconds")
-    parser.add_argument("--irs2-client", type=float, default=80.0, help="seconds per run")
+    parser.add_argument("--tasks", type=int, nargs="*", default=[100_000], help="more stand-ins")
+    parser.add_argument("--seconds", type=float, default=20, help="stand-ins alone last so long")
     given = parser.parse_args()
+    trad, irs2 = MEASURED
     kinds = (
-        Kind(
-            "TRAD, 88 groups",
-            exposure_of("NRSRAPID", 88, 2048, 10.73677),
-            given.trad,
-            given.trad_prepare,
-            given.trad_average,
-            given.trad_client,
-        ),
-        Kind(
-            "IRS2, 200 groups",
-            exposure_of("NRSIRS2RAPID", 200, 3200, 14.58889),
-            given.irs2,
-            given.irs2_prepare,
-            given.irs2_average,
-            given.irs2_client,
-        ),
+        Kind(trad, exposure_of("NRSRAPID", 88, 2048, 10.73677), given.trad),
+        Kind(irs2, exposure_of("NRSIRS2RAPID", 200, 3200, 14.58889), given.irs2),
     )
     tell_costs(kinds, given.files)
-    tell_walls(kinds, given.files, given.workers, given.seconds)
+    lengths = tell_walls(kinds, given.files, given.workers)
+    tell_stand_ins(lengths, [len(lengths), *given.tasks], given.workers, given.seconds)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,12 @@
 """What a second worker is worth: the same run by one worker and by two, each on a core of its own.
 
-    python benchmarks/scaling.py [RUN.yaml] [--cores 1] [--until average]
+    python benchmarks/scaling.py [RUN.yaml] [--cores 1] [--until average] [--set KEY=VALUE …]
 
 Without RUN.yaml, darks of ALLSLITS are simulated. Each run starts from scratch, in a process that
 is bound to `--cores` cores per worker, so that workers have as much in either case; store and
-products are removed afterwards. Told are wall time and peak memory of the whole process tree, step
-by step, their ratio, and the tasks in the graph of the average for 10, 40 and 100 files.
+products, which go into a folder of `--scratch`, are removed afterwards. Told are wall time and peak
+memory of the whole process tree, step by step, their ratio, and the tasks in the graph of the
+average for 10, 40 and 100 files.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ import argparse
 import os
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -34,22 +37,34 @@ GROUPS = 88
 GB = 1e9
 
 
-def run(run_file: Path, *, workers: int, cores: int, until: str) -> Peaks:
+def run(
+    run_file: Path,
+    *,
+    workers: int,
+    cores: int,
+    until: str,
+    scratch_in: Path | None,
+    overrides: Sequence[str],
+) -> Peaks:
     """Run from scratch with so many workers, bound to as many times `cores`."""
-    with tempfile.TemporaryDirectory(dir=run_file.parent) as scratch:
+    with tempfile.TemporaryDirectory(dir=scratch_in or run_file.parent) as scratch:
+        chosen = [*overrides, f"store={scratch}/ramps.zarr", f"output={scratch}/products"]
         bound = ",".join(str(core) for core in sorted(os.sched_getaffinity(0))[: workers * cores])
         return measure(
             [
                 *("taskset", "--cpu-list", bound),
                 *(sys.executable, "-m", "nrsdark_xr.cli", "run", str(run_file)),
                 *("--workers", str(workers), "--until", until, "--no-check"),
-                *("--set", f"store={scratch}/ramps.zarr", "--set", f"output={scratch}/products"),
+                *(part for override in chosen for part in ("--set", override)),
             ]
         )
 
 
-def compare(run_file: Path, *, cores: int, until: str, repeats: int) -> None:
-    """Print the times of one and of two workers, the fastest of several each."""
+def compare(run_file: Path, *, cores: int, repeats: int, **options: Any) -> None:
+    """Print the times of one and of two workers, the fastest of several each.
+
+    `options` are those of `run`.
+    """
     RunConfig.load(run_file)
     available = len(os.sched_getaffinity(0))
     if available < 2 * cores:
@@ -57,7 +72,7 @@ def compare(run_file: Path, *, cores: int, until: str, repeats: int) -> None:
     found: dict[int, dict[str, tuple[int, float]]] = {1: {}, 2: {}}
     for _ in range(repeats):
         for workers, stages in found.items():
-            peaks = run(run_file, workers=workers, cores=cores, until=until)
+            peaks = run(run_file, workers=workers, cores=cores, **options)
             for title, (peak, seconds) in peaks.stages.items():
                 fastest = min(seconds, stages.get(title, (0, seconds))[1])
                 stages[title] = (max(peak, stages.get(title, (0, 0.0))[0]), fastest)
@@ -139,11 +154,19 @@ def main() -> None:
     parser.add_argument("--files", type=int, default=8, help="darks to simulate")
     parser.add_argument("--groups", type=int, default=60, help="groups of these")
     parser.add_argument("--only-tasks", action="store_true", help="count tasks, run nothing")
+    parser.add_argument("--scratch", type=Path, help="folder; by default that of RUN.yaml")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides")
     given = parser.parse_args()
     tell_tasks()
     if given.only_tasks:
         return
-    options = {"cores": given.cores, "until": given.until, "repeats": given.repeats}
+    options: dict[str, Any] = {
+        "cores": given.cores,
+        "repeats": given.repeats,
+        "until": given.until,
+        "scratch_in": given.scratch,
+        "overrides": given.overrides,
+    }
     if given.run_file is not None:
         compare(given.run_file, **options)
         return
