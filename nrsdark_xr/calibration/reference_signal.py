@@ -14,6 +14,7 @@ from nrsdark_xr.calibration.group_scale import scale_groups
 from nrsdark_xr.calibration.parameters import RefpixParameters
 from nrsdark_xr.calibration.protocols import RawSamples
 from nrsdark_xr.calibration.superbias import subtract_bias
+from nrsdark_xr.calibration.workspace import Pool
 from nrsdark_xr.detector import DQ
 from nrsdark_xr.exposures import Exposure
 from nrsdark_xr.references import References
@@ -66,13 +67,16 @@ def measure_reference_signal(
     unusable = (references.mask & np.uint32(DQ.DO_NOT_USE)) != 0
     bias = None if references.superbias is None else references.superbias.ravel()[pixels.positions]
 
+    memory = Pool(lambda: np.empty((1, exposure.ysize, exposure.xsize), np.uint16))
+
     def look(place: tuple[int, int]) -> tuple[refpix.ReferenceSignal, bool]:
         integration, group = place
-        (plane,) = raw.read(integration, slice(group, group + 1), slice(0, exposure.ysize))
+        with memory.one() as planes:
+            raw.read(integration, slice(group, group + 1), slice(0, exposure.ysize), planes)
+            border = planes.reshape(-1)[pixels.positions][np.newaxis]
+            usable = any_usable(planes[0], unusable)
         samples = scale_groups(
-            plane.ravel()[pixels.positions][np.newaxis],
-            n_frames=exposure.n_frames,
-            frame_divisor=exposure.frame_divisor,
+            border, n_frames=exposure.n_frames, frame_divisor=exposure.frame_divisor
         )
         if bias is not None:
             samples = subtract_bias(samples, bias)
@@ -82,7 +86,7 @@ def measure_reference_signal(
             single_precision=single[integration][group : group + 1],
             parameters=parameters,
         )
-        return signal, any_usable(plane, unusable)
+        return signal, usable
 
     places = product(range(exposure.n_integrations), range(exposure.n_groups))
     looks = in_threads(look, places, threads=threads)
