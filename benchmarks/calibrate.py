@@ -157,13 +157,16 @@ def measure_floor(exposure: Any, paths: Any, scratch: str, *_: Any) -> Steps:
     bias = np.nan_to_num(irs2.strip(references.superbias, exposure.detector))
     store = RampStore.open_or_create(f"{scratch}/ramps.zarr", [exposure])
     buffers = [store.ramp_buffer(name) for name in exposure.row_names()]
+    raw_rows = exposure.raw_shape[2]  # IRS2 has more of them than the ramp, and all are read
     with RawReader(exposure) as reader:
         for integration, buffer in enumerate(buffers):
             for start in range(0, exposure.ysize, BAND_ROWS):
                 rows = slice(start, min(start + BAND_ROWS, exposure.ysize))
+                share = slice(*(row * raw_rows // exposure.ysize for row in (start, rows.stop)))
                 with steps.step("read raw"):
-                    raw = reader.read(integration, slice(0, exposure.n_groups), rows)
-                ramp = (raw - bias[rows]) * np.float32(1.0001)  # noise down to the last bit
+                    raw = reader.read(integration, slice(0, exposure.n_groups), share)
+                pixels = raw[:, : rows.stop - start]
+                ramp = (pixels - bias[rows]) * np.float32(1.0001)  # noise down to the last bit
                 with steps.step("write ramp"):
                     buffer.write(rows, ramp)
     return steps

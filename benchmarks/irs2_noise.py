@@ -21,16 +21,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nrsdark_xr.calibration.irs2_bad_reference import flag_bad_rows, replacements
-from nrsdark_xr.calibration.irs2_correction import (
+from nrsdark_xr.calibration.irs2_correction import Irs2Correction
+from nrsdark_xr.calibration.irs2_cross_spectra import measure_cross_spectra
+from nrsdark_xr.calibration.irs2_look import look_at_levels
+from nrsdark_xr.calibration.irs2_output import fill_output
+from nrsdark_xr.calibration.irs2_signals import (
     REFERENCE_OUTPUT,
-    Irs2Correction,
     output_spectrum,
     reading_order,
     science_samples,
 )
-from nrsdark_xr.calibration.irs2_cross_spectra import measure_cross_spectra
-from nrsdark_xr.calibration.irs2_look import look_at_levels
-from nrsdark_xr.calibration.irs2_output import fill_output
 from nrsdark_xr.calibration.parameters import CrossSpectraParameters, RefpixParameters
 from nrsdark_xr.detector import irs2
 from nrsdark_xr.exposures import Exposure, RawReader, find_exposures, read_exposures

@@ -5,12 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from nrsdark_xr.calibration.irs2_correction import (
-    REFERENCE_OUTPUT,
-    Irs2Correction,
-    output_spectrum,
-)
+from nrsdark_xr.calibration.irs2_correction import Irs2Correction
 from nrsdark_xr.calibration.irs2_look import look_at_exposure
+from nrsdark_xr.calibration.irs2_signals import REFERENCE_OUTPUT, output_spectrum
 from nrsdark_xr.calibration.parameters import CalibrationParameters
 from nrsdark_xr.calibration.protocols import RawSamples
 from nrsdark_xr.detector import irs2

@@ -24,15 +24,15 @@ from nrsdark_xr.calibration._irs2_kernels import NO_ROW
 from nrsdark_xr.calibration._threads import in_threads
 from nrsdark_xr.calibration.group_scale import group_scale
 from nrsdark_xr.calibration.irs2_bad_reference import flag_bad_rows, replacements
-from nrsdark_xr.calibration.irs2_correction import (
+from nrsdark_xr.calibration.irs2_look import look_at_levels
+from nrsdark_xr.calibration.irs2_output import fill_output
+from nrsdark_xr.calibration.irs2_signals import (
     REFERENCE_OUTPUT,
     output_spectrum,
     reading_order,
     reference_spectrum,
     subtract_line,
 )
-from nrsdark_xr.calibration.irs2_look import look_at_levels
-from nrsdark_xr.calibration.irs2_output import fill_output
 from nrsdark_xr.calibration.irs2_transform import FREQUENCIES
 from nrsdark_xr.calibration.parameters import CrossSpectraParameters
 from nrsdark_xr.calibration.protocols import RawSamples

@@ -19,12 +19,10 @@ from numpy.typing import NDArray
 from nrsdark_xr.calibration import _irs2_kernels
 from nrsdark_xr.calibration._threads import in_threads
 from nrsdark_xr.calibration.dq_init import init_dq
-from nrsdark_xr.calibration.irs2_correction import (
-    Irs2Correction,
-    science_samples,
-)
+from nrsdark_xr.calibration.irs2_correction import Irs2Correction
 from nrsdark_xr.calibration.irs2_look import look_at_exposure
 from nrsdark_xr.calibration.irs2_saturation import Saturation, SaturationLook
+from nrsdark_xr.calibration.irs2_signals import science_samples
 from nrsdark_xr.calibration.linearity import usable_coefficients
 from nrsdark_xr.calibration.linearize import choose_linearity, within
 from nrsdark_xr.calibration.parameters import CalibrationParameters

@@ -17,10 +17,10 @@ from stdatamodels.jwst import datamodels
 
 from nrsdark_xr.calibration import CalibrationParameters, bias_groups, calibrate_exposure
 from nrsdark_xr.calibration.irs2_bad_reference import flag_bad_rows, replacements
-from nrsdark_xr.calibration.irs2_correction import subtract_line
 from nrsdark_xr.calibration.irs2_look import look_at_exposure, look_at_levels
 from nrsdark_xr.calibration.irs2_samples import Irs2Samples
 from nrsdark_xr.calibration.irs2_saturation import SaturationLook
+from nrsdark_xr.calibration.irs2_signals import subtract_line
 from nrsdark_xr.calibration.irs2_transform import from_frequencies, real_part, to_frequencies
 from nrsdark_xr.calibration.saturation import usable_thresholds
 from nrsdark_xr.detector import DETECTOR_SIZE, DETECTORS, DQ, irs2
