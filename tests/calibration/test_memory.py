@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 
 from nrsdark_xr.calibration import CalibrationParameters, calibrate_exposure
+from tests.calibration.irs2_synthetic import make_irs2_case
 from tests.calibration.synthetic import Case, make_case
 
-N_GROUPS = 88
-LIMIT_MIB = 2688
+GROUPS = {"NRSRAPID": 88, "NRSIRS2RAPID": 200}
+LIMITS_MIB = {"NRSRAPID": 2688, "NRSIRS2RAPID": 5120}
 
 
 class RepeatingReader:
@@ -59,16 +60,21 @@ class FileBuffer:
 
 
 @pytest.mark.slow
-def test_peak_memory_of_a_full_frame(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "tests.calibration.test_memory", str(tmp_path / "ramp")]
+@pytest.mark.parametrize("readpatt", GROUPS)
+def test_peak_memory_of_a_full_frame(readpatt: str, tmp_path: Path) -> None:
+    module = "tests.calibration.test_memory"
+    command = [sys.executable, "-m", module, str(tmp_path / "ramp"), readpatt]
     root = Path(__file__).parents[2]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
-    assert int(done.stdout) < LIMIT_MIB
+    assert int(done.stdout) < LIMITS_MIB[readpatt]
 
 
-def main(path: Path) -> None:
-    short = make_case("NRS1", "FULL", n_groups=2)
-    case = replace(short, exposure=replace(short.exposure, n_groups=N_GROUPS))
+def main(path: Path, readpatt: str) -> None:
+    is_irs2 = readpatt == "NRSIRS2RAPID"
+    short = make_irs2_case("NRS1", n_groups=2) if is_irs2 else make_case("NRS1", "FULL", n_groups=2)
+    raw_shape = (1, GROUPS[readpatt], *short.raw.shape[2:])
+    exposure = replace(short.exposure, n_groups=GROUPS[readpatt], raw_shape=raw_shape)
+    case = replace(short, exposure=exposure)
     (maps,) = calibrate_exposure(
         RepeatingReader(case.raw),
         case.exposure,
@@ -81,4 +87,4 @@ def main(path: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), sys.argv[2])
