@@ -182,25 +182,26 @@ def _calibration(exposure: Exposure, *, threads: int) -> int:
     bands_at_once = min(threads, -(-exposure.ysize // BAND_ROWS))
     kept = n_integrations * row * exposure.ysize * KEPT_SAMPLE
     maps = n_integrations * exposure.ysize * exposure.xsize * CALIBRATED_PIXEL
-    bands = bands_at_once * band * n_integrations * BAND_SAMPLE + maps
-    if is_irs2(exposure.readpatt):
-        return _irs2_correction(exposure, kept, threads) + bands
-    return kept + bands_at_once * band * RAW_SAMPLE + bands
+    bands = bands_at_once * band * n_integrations * BAND_SAMPLE
+    before = (
+        _irs2_correction(exposure, threads)
+        if is_irs2(exposure.readpatt)
+        else bands_at_once * band * RAW_SAMPLE
+    )
+    return kept + bands + maps + before
 
 
-def _irs2_correction(exposure: Exposure, kept: int, threads: int) -> int:
-    """Bytes of the correction of IRS2 and of what is kept, at their most.
+def _irs2_correction(exposure: Exposure, threads: int) -> int:
+    """Bytes of the correction of IRS2 at their most.
 
-    That is while the last amplifier but one is corrected, with the spectra of the reference output
-    and the rows of the amplifier before that bands still need, or at the end: the last amplifier
-    takes the place of the spectra, and all of `kept` is filled.
+    That is while the last amplifier but one is corrected, beside the spectra of the reference
+    output and the rows of the amplifier before that bands still need; the last takes the place of
+    the spectra. The flags of the frame are all there by then, though half of them are filled: a
+    plane of them is two huge pages.
     """
     groups = exposure.n_integrations * exposure.n_groups
     row = groups * exposure.xsize * IRS2_CORRECTED_SAMPLE
-    needed = int(row * (BAND_ROWS + 2))
-    amplifier = int(row * AMPLIFIER_WIDTH)
+    amplifier = int(row * (AMPLIFIER_WIDTH + BAND_ROWS + 2))
     spectra = groups * IRS2_SPECTRUM
     look = exposure.n_integrations * exposure.raw_shape[2] * exposure.xsize * IRS2_LOOK_PIXEL
-    scratch = threads * IRS2_THREAD
-    last = kept // (exposure.ysize // AMPLIFIER_WIDTH)
-    return max(kept - 2 * last + amplifier, kept) + needed + spectra + look + scratch
+    return amplifier + spectra + look + threads * IRS2_THREAD
