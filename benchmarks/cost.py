@@ -167,24 +167,35 @@ def one_after_another(kinds: Sequence[Kind], files: int, workers: int) -> float:
     return total
 
 
+QUIET = {
+    "distributed.worker.profile.enabled": False,
+    "distributed.admin.system-monitor.interval": "60s",
+}
+"""Settings of stand-ins: a hundred workers in one process need not look at it a hundred times."""
+
+
 async def _wait(seconds: float, _number: int) -> None:
     await asyncio.sleep(seconds)
 
 
 def stand_in_run(lengths: Sequence[float], workers: int, scale: float) -> float:
     """Seconds that distributed takes for stand-ins of tasks, on workers within this process."""
+    import dask
     from distributed import Client, LocalCluster, wait
 
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
-    cluster = LocalCluster(
-        n_workers=workers,
-        threads_per_worker=1,
-        processes=False,
-        dashboard_address=None,
-        memory_limit=0,
-        silence_logs=logging.CRITICAL,
-    )
-    with cluster, Client(cluster) as client:
+    with (
+        dask.config.set(QUIET),
+        LocalCluster(
+            n_workers=workers,
+            threads_per_worker=1,
+            processes=False,
+            dashboard_address="127.0.0.1:0",
+            memory_limit=0,
+            silence_logs=logging.CRITICAL,
+        ) as cluster,
+        Client(cluster) as client,
+    ):
         client.wait_for_workers(workers)
         scaled = [length * scale for length in lengths]
         started = time.perf_counter()
