@@ -36,7 +36,7 @@ OUR_STEPS = {
     "traditional.linearize_band": "group_scale to linearity",
     "irs2_samples.look_at_exposure": "IRS2: look at all groups",
     "irs2_correction.fill_output": "IRS2: fill the reference output",
-    "irs2_correction.to_frequencies": "IRS2: transform",
+    "irs2_signals.to_frequencies": "IRS2: transform",
     "irs2_correction.from_frequencies": "IRS2: transform back",
     "_irs2_kernels.linearize_corrected": "IRS2: flags and linearity",
     "bands.find_jumps": "jump",
