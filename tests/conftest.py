@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
     from tests.end_to_end.commands import Outcome
@@ -16,8 +16,11 @@ if TYPE_CHECKING:
 os.environ["CRDS_SERVER_URL"] = "https://crds.invalid"
 os.environ.setdefault("CRDS_PATH", "/nonexistent")
 
-# The same examples at every run of CI; `--hypothesis-profile default` looks for new ones.
-settings.register_profile("repeatable", derandomize=True)
+# The same examples at every run of CI, however slow the machine is just then;
+# `--hypothesis-profile default` looks for new ones.
+settings.register_profile(
+    "repeatable", derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("repeatable")
 
 
