@@ -17,7 +17,7 @@ from tests.calibration.irs2_synthetic import make_irs2_case
 from tests.calibration.synthetic import Case, make_case
 
 GROUPS = {"NRSRAPID": 88, "NRSIRS2RAPID": 200}
-LIMITS_MIB = {"NRSRAPID": 2688, "NRSIRS2RAPID": 5120}
+LIMITS_MIB = {"NRSRAPID": 1792, "NRSIRS2RAPID": 5120}
 
 
 class RepeatingReader:
