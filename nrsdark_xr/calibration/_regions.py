@@ -115,6 +115,11 @@ class Region:
         return Ellipse(self.x, self.y, *_axes_and_angle(image.shape, image.tobytes()))
 
 
+def load_measures() -> None:
+    """Load what measures regions, which takes 0.2 s: best while other threads are at work."""
+    import skimage.measure  # noqa: F401
+
+
 @lru_cache(maxsize=4096)
 def _axes_and_angle(shape: tuple[int, int], pixels: bytes) -> tuple[float, float, float]:
     """Axes and angle of the ellipse of a region; small ones have few shapes, which recur."""

@@ -21,6 +21,7 @@ from math import prod
 import numpy as np
 from numpy.typing import NDArray
 
+from nrsdark_xr.calibration._regions import load_measures
 from nrsdark_xr.calibration._threads import starting
 from nrsdark_xr.calibration.bands import (
     JUMP_HALO,
@@ -169,6 +170,7 @@ def calibrate_exposure(
     with starting(threads) as start:
         calibrated = [start(calibration.calibrate, rows) for rows in bands[:-1]]
         last = start(calibration.flag, bands[-1])
+        load_measures()
         for future in calibrated:
             future.result()
         start(calibration.keep, last.result())  # while snowballs are found, all flags being there

@@ -12,7 +12,6 @@ from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from nrsdark_xr.calibration import _irs2_kernels
 from nrsdark_xr.calibration.group_scale import group_scale, scale_groups
@@ -109,6 +108,8 @@ class SaturationLook:
 
     def result(self) -> Saturation:
         """Give the result, once all strips were looked at."""
+        from scipy import ndimage  # not at the top: traditional readout does without
+
         width = 2 * self._parameters.n_pix_grow_sat + 1
         return Saturation(
             ndimage.minimum_filter(self._first, size=width, mode="nearest"),
