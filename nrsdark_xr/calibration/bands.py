@@ -12,15 +12,13 @@ from numpy.typing import NDArray
 from nrsdark_xr.calibration.jump import find_jumps, flag_bad_gain
 from nrsdark_xr.calibration.linearize import widen, within
 from nrsdark_xr.calibration.parameters import CalibrationParameters
-from nrsdark_xr.calibration.protocols import LinearizedSamples, RampBuffer
+from nrsdark_xr.calibration.protocols import JUMP_HALO, LinearizedSamples, RampBuffer
 from nrsdark_xr.calibration.rates import measure_rates
 from nrsdark_xr.calibration.rounding import round_to
 from nrsdark_xr.calibration.workspace import Pool, shaped
 from nrsdark_xr.exposures import Exposure
 from nrsdark_xr.references import References
 
-JUMP_HALO = 1
-"""Rows on each side of a band whose jumps flag its pixels."""
 MIN_GROUPS_FOR_JUMPS = 3
 """``JumpStep`` leaves shorter ramps alone."""
 REFIT_COLUMNS = 256

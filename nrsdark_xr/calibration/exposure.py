@@ -24,7 +24,6 @@ from numpy.typing import NDArray
 from nrsdark_xr.calibration._regions import load_measures
 from nrsdark_xr.calibration._threads import starting
 from nrsdark_xr.calibration.bands import (
-    JUMP_HALO,
     MIN_GROUPS_FOR_JUMPS,
     BandCalibration,
     cut,
@@ -32,7 +31,12 @@ from nrsdark_xr.calibration.bands import (
 from nrsdark_xr.calibration.irs2_samples import Irs2Samples
 from nrsdark_xr.calibration.jump import good_groups
 from nrsdark_xr.calibration.parameters import CalibrationParameters, SnowballParameters
-from nrsdark_xr.calibration.protocols import LinearizedSamples, RampBuffer, RawSamples
+from nrsdark_xr.calibration.protocols import (
+    JUMP_HALO,
+    LinearizedSamples,
+    RampBuffer,
+    RawSamples,
+)
 from nrsdark_xr.calibration.saturation import usable_thresholds
 from nrsdark_xr.calibration.snowballs import flag_snowballs
 from nrsdark_xr.calibration.traditional import TraditionalSamples

@@ -26,7 +26,7 @@ from nrsdark_xr.calibration.irs2_signals import science_samples
 from nrsdark_xr.calibration.linearity import usable_coefficients
 from nrsdark_xr.calibration.linearize import choose_linearity, within
 from nrsdark_xr.calibration.parameters import CalibrationParameters
-from nrsdark_xr.calibration.protocols import RawSamples
+from nrsdark_xr.calibration.protocols import JUMP_HALO, RawSamples
 from nrsdark_xr.detector import AMPLIFIER_WIDTH, DQ, irs2
 from nrsdark_xr.exposures import Exposure
 from nrsdark_xr.references import References
@@ -62,6 +62,30 @@ class Block(NamedTuple):
         )
 
 
+class Asked:
+    """How far bands have been asked for, though threads may overtake each other.
+
+    Attributes
+    ----------
+    rows : int
+        All bands that end here or before have been asked for.
+    """
+
+    def __init__(self) -> None:
+        self.rows = 0
+        self._ahead: list[slice] = []
+
+    def add(self, band: slice) -> None:
+        """Note a band that was asked for, with the rows that it shares with its neighbours."""
+        self._ahead.append(band)
+        while follower := next(filter(self._follows, self._ahead), None):
+            self._ahead.remove(follower)
+            self.rows = follower.stop
+
+    def _follows(self, band: slice) -> bool:
+        return band.start == max(0, self.rows - 2 * JUMP_HALO)
+
+
 class Irs2Samples:
     """`nrsdark_xr.calibration.protocols.LinearizedSamples` of IRS2 readout.
 
@@ -84,7 +108,7 @@ class Irs2Samples:
         self._spectra: list[NDArray[np.complex64]] = []
         self._blocks: list[Block] = []
         self._corrected_rows = 0
-        self._asked_for = [0] * len(corrections)
+        self._asked_for = [Asked() for _ in corrections]
         self._failed = False
         self._changed = Condition()
 
@@ -168,13 +192,13 @@ class Irs2Samples:
             try:
                 while self._corrected_rows < rows.stop:
                     self._changed.wait_for(
-                        lambda: self._failed or min(self._asked_for) >= rows.start
+                        lambda: self._failed or self._all_asked_for() >= rows.start
                     )
                     if self._failed:
                         raise RuntimeError("an earlier band has failed")
                     if self._corrected_rows < rows.stop:
                         self._correct_next(rows.start)
-                self._asked_for[integration] = max(self._asked_for[integration], rows.stop)
+                self._asked_for[integration].add(rows)
             except BaseException:
                 self._failed = True
                 raise
@@ -185,9 +209,15 @@ class Irs2Samples:
                 for block in self._blocks
                 if block.rows.start < rows.stop and block.rows.stop > rows.start
             ]
-            if min(self._asked_for) == self._exposure.ysize:
+            if not found or found[0].rows.start > rows.start:
+                raise RuntimeError(f"rows from {rows.start} on are gone: they came out of order")
+            if self._all_asked_for() == self._exposure.ysize:
                 self._blocks = []
             return found
+
+    def _all_asked_for(self) -> int:
+        """Count the rows that have been asked for without a gap, of each integration."""
+        return min(asked.rows for asked in self._asked_for)
 
     def _correct_next(self, needed: int) -> None:
         """Correct the amplifier after the last one; keep no rows before `needed`."""

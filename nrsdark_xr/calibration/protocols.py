@@ -7,6 +7,9 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+JUMP_HALO = 1
+"""Rows that a band reaches into each of its neighbours: their jumps flag its pixels."""
+
 
 class RawSamples(Protocol):
     """Where raw samples come from; read by several threads at once."""
@@ -25,7 +28,9 @@ class LinearizedSamples(Protocol):
     """Where linearized ramps come from: what depends on how the detector was read out.
 
     Bands of rows are asked for in ascending order, several of them at once, each for all
-    integrations in turn. Neighbouring bands have rows in common, which must come out the same.
+    integrations in turn; of those that are under way, a later one may come first. Each reaches
+    `JUMP_HALO` rows into its neighbours, so that these have rows in common, which must come out
+    the same.
 
     """
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -300,6 +301,35 @@ def test_results_do_not_depend_on_bands_and_threads():
         np.testing.assert_array_equal(ramp, other_ramp)
         for name in ("groupdq", "pixeldq", "rate", "rate_err", "negative_jumps"):
             np.testing.assert_array_equal(getattr(maps, name), getattr(other_maps, name), name)
+
+
+def test_a_band_that_is_overtaken_gets_its_rows():
+    """Nothing is dropped that an earlier band has not asked for, whatever the order of threads."""
+    case = make_irs2_case("NRS2", n_groups=2)
+    bands = [slice(0, 129), slice(127, 257), slice(255, 385), slice(383, 513)]
+
+    def look() -> Irs2Samples:
+        return Irs2Samples.look(
+            ArrayReader(case.raw), case.exposure, case.references, DEFAULTS, threads=1
+        )[0]
+
+    def ramp_of(samples: Irs2Samples, rows: slice) -> np.ndarray:
+        shape = (case.exposure.n_groups, rows.stop - rows.start, DETECTOR_SIZE)
+        ramp, groupdq = np.full(shape, -1, np.float32), np.zeros(shape, np.uint8)
+        samples.fill(0, rows, ramp=ramp, groupdq=groupdq)
+        return ramp
+
+    samples = look()
+    in_order = [ramp_of(samples, rows) for rows in bands]
+    samples = look()
+    ramp_of(samples, bands[0])
+    ramp_of(samples, bands[2])
+    with ThreadPoolExecutor(1) as pool:
+        last = pool.submit(ramp_of, samples, bands[3])  # needs the next amplifier: has to wait
+        with pytest.raises(TimeoutError):
+            last.result(timeout=1.0)
+        np.testing.assert_array_equal(ramp_of(samples, bands[1]), in_order[1])
+        np.testing.assert_array_equal(last.result(), in_order[3])
 
 
 def calibrate_irs2(
