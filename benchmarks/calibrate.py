@@ -86,12 +86,10 @@ def load(exposure_file: str, directory: str) -> tuple[Any, Any]:
 
 def measure_ours(exposure: Any, paths: Any, scratch: str, cores: int) -> Steps:
     from nrsdark_xr import calibration
-    from nrsdark_xr.cluster.worker import keep_freed_memory
     from nrsdark_xr.exposures import RawReader
     from nrsdark_xr.references import clear_hot, load_references
     from nrsdark_xr.store import RampStore
 
-    keep_freed_memory()  # as workers do
     steps = Steps()
     with steps.step("references"):
         references = load_references(paths, exposure)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import logging
 import os
-import resource
 import signal
 import subprocess
 import sys
@@ -192,22 +191,6 @@ def test_workers_leave_threads_to_the_kernels():
         "OPENBLAS_NUM_THREADS": "1",
         "blosc": False,
     }
-
-
-def test_workers_use_freed_memory_again():
-    def faults_of_repeated_allocations() -> int:
-        import resource
-
-        import numpy as np
-
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-        for _ in range(20):
-            np.empty(16 * 2**20, np.uint8)[:: resource.getpagesize()] = 1
-        return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
-
-    with connect("local", workers=1) as client:
-        faults = client.submit(faults_of_repeated_allocations).result()
-    assert faults < 2 * 16 * 2**20 / resource.getpagesize()
 
 
 def test_providers_are_imported_only_when_asked_for():

@@ -20,8 +20,6 @@ CLIENT_LIBRARIES = 335 * MB
 """Resident bytes of the process that drives a run, scheduler included, before the first product."""
 WORKER_LIBRARIES = 400 * MB
 """Resident bytes of a worker once its kernels are loaded."""
-WORKER_KEPT = 100 * MB
-"""Freed memory that a worker keeps to use it again (`nrsdark_xr.cluster.worker`)."""
 DATA_MODELS = 75 * MB
 """What the data models of jwst take, in the client, which writes reference files."""
 FIGURES = 85 * MB
@@ -168,7 +166,7 @@ def step_memory(
     }
     return {
         step: StepMemory(
-            worker=WORKER_LIBRARIES + WORKER_KEPT + task,
+            worker=WORKER_LIBRARIES + task,
             task=task,
             client=CLIENT_LIBRARIES + client[step],
         )
