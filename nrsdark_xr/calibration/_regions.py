@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from importlib import import_module
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -117,7 +118,7 @@ class Region:
 
 def load_measures() -> None:
     """Load what measures regions, which takes 0.2 s: best while other threads are at work."""
-    import skimage.measure  # noqa: F401
+    import_module("skimage.measure")
 
 
 @lru_cache(maxsize=4096)

@@ -10,12 +10,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from math import prod
 from queue import Empty, SimpleQueue
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
+import numpy as np
 from numpy.typing import NDArray
 
 Item = TypeVar("Item")
-Array = TypeVar("Array", bound=NDArray[Any])
+Scalar = TypeVar("Scalar", bound=np.generic)
 
 
 class Pool(Generic[Item]):
@@ -52,6 +53,6 @@ class Pool(Generic[Item]):
             self.give_back(item)
 
 
-def shaped(memory: Array, shape: tuple[int, ...]) -> Array:
+def shaped(memory: NDArray[Scalar], shape: tuple[int, ...]) -> NDArray[Scalar]:
     """Give the beginning of a flat array another shape, without a copy."""
-    return memory[: prod(shape)].reshape(shape)  # type: ignore[return-value]
+    return memory[: prod(shape)].reshape(shape)

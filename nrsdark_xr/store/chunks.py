@@ -12,7 +12,7 @@ from itertools import product
 from typing import Any
 
 import numpy as np
-from numcodecs import Blosc  # type: ignore[import-untyped]
+from numcodecs import Blosc
 from numpy.typing import NDArray
 from zarr.codecs import BloscCodec, BytesCodec
 from zarr.codecs.blosc import BloscShuffle

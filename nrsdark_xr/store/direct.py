@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-from numcodecs import blosc  # type: ignore[import-untyped]
+from numcodecs import blosc
 from numpy.typing import NDArray
 from zarr.codecs import BloscCodec, BytesCodec
 
