@@ -21,11 +21,11 @@ from nrsdark_xr.steps.provenance import header_digest, make_provenance
 from nrsdark_xr.steps.session import Session
 from nrsdark_xr.steps.tasks import (
     CountingReader,
-    free_threads,
     gather,
     run_first,
     run_per_exposure,
     task_key,
+    whole_worker,
 )
 from nrsdark_xr.storage import StorageParameters
 from nrsdark_xr.store import RampStore, open_bias_groups
@@ -152,11 +152,11 @@ def _bias_task(
     store: RampStore,
     fingerprint: Fingerprint,
 ) -> None:
-    with RawReader(exposure, storage) as reader:
+    with whole_worker() as threads, RawReader(exposure, storage) as reader:
         raw = CountingReader(reader, exposure.name)
         for integration, name in enumerate(exposure.row_names()):
             groups = bias_groups(
-                raw, exposure, integration, references, parameters, threads=free_threads()
+                raw, exposure, integration, references, parameters, threads=threads
             )
             store.write_bias_groups(name, groups)
             store.mark_done(STEP, name, exposure_record(exposure), fingerprint=fingerprint)

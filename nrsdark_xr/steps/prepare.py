@@ -26,11 +26,11 @@ from nrsdark_xr.steps.session import Session
 from nrsdark_xr.steps.stock_engine import calibrate_with_jwst
 from nrsdark_xr.steps.tasks import (
     CountingReader,
-    free_threads,
     report_bytes,
     run_first,
     run_per_exposure,
     task_key,
+    whole_worker,
 )
 from nrsdark_xr.storage import StorageParameters
 from nrsdark_xr.store import RampStore
@@ -142,8 +142,7 @@ def _prepare_task(
     """Calibrate one exposure into its rows of the store; the markers come last."""
     names = exposure.row_names()
     ramps = [CountingRamps(store.ramp_buffer(name), exposure.name) for name in names]
-    threads = free_threads()
-    with RawReader(exposure, storage) as reader:
+    with whole_worker() as threads, RawReader(exposure, storage) as reader:
         results = calibrate_exposure(
             CountingReader(reader, exposure.name),
             exposure,
@@ -153,9 +152,9 @@ def _prepare_task(
             quantum=quantum,
             threads=threads,
         )
-    for name, maps in zip(names, results, strict=True):
-        store.write_maps(name, maps, threads)
-        store.mark_done(STEP, name, exposure_record(exposure), fingerprint=fingerprint)
+        for name, maps in zip(names, results, strict=True):
+            store.write_maps(name, maps, threads)
+            store.mark_done(STEP, name, exposure_record(exposure), fingerprint=fingerprint)
 
 
 def _stock_task(
@@ -167,13 +166,14 @@ def _stock_task(
     fingerprint: Fingerprint,
 ) -> None:
     """Calibrate one exposure with jwst's own steps; its ramp is rounded when it is written."""
-    results = calibrate_with_jwst(exposure, paths, parameters)
-    for name, (ramp, maps) in zip(exposure.row_names(), results, strict=True):
-        if quantum is not None:
-            ramp = round_to(ramp, quantum)
-        store.ramp_buffer(name).write(slice(0, exposure.ysize), ramp)
-        store.write_maps(name, maps)
-        store.mark_done(STEP, name, exposure_record(exposure), fingerprint=fingerprint)
+    with whole_worker() as threads:
+        results = calibrate_with_jwst(exposure, paths, parameters)
+        for name, (ramp, maps) in zip(exposure.row_names(), results, strict=True):
+            if quantum is not None:
+                ramp = round_to(ramp, quantum)
+            store.ramp_buffer(name).write(slice(0, exposure.ysize), ramp)
+            store.write_maps(name, maps, threads)
+            store.mark_done(STEP, name, exposure_record(exposure), fingerprint=fingerprint)
 
 
 @dataclass(frozen=True)

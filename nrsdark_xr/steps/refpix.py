@@ -24,7 +24,7 @@ from nrsdark_xr.references import ReferencePaths
 from nrsdark_xr.steps.fingerprints import Fingerprint, digest, exposure_record
 from nrsdark_xr.steps.provenance import header_digest, make_provenance
 from nrsdark_xr.steps.session import Session
-from nrsdark_xr.steps.tasks import CountingReader, free_threads, gather, run_per_exposure, task_key
+from nrsdark_xr.steps.tasks import CountingReader, gather, run_per_exposure, task_key, whole_worker
 from nrsdark_xr.storage import StorageParameters
 from nrsdark_xr.store import RampStore, open_cross_spectra
 
@@ -138,11 +138,9 @@ def _refpix_task(
     store: RampStore,
     fingerprint: Fingerprint,
 ) -> None:
-    with RawReader(exposure, storage) as reader:
+    with whole_worker() as threads, RawReader(exposure, storage) as reader:
         raw = CountingReader(reader, exposure.name)
         for integration, name in enumerate(exposure.row_names()):
-            found = measure_cross_spectra(
-                raw, exposure, integration, parameters, threads=free_threads()
-            )
+            found = measure_cross_spectra(raw, exposure, integration, parameters, threads=threads)
             store.write_cross_spectra(name, found.sums, found.bad_rows)
             store.mark_done(STEP, name, exposure_record(exposure), fingerprint=fingerprint)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 PROGRESS_TOPIC = "nrsdark-progress"
+_AT_WORK = Lock()
+"""Held by the one task of this process that works on an exposure."""
 
 
 @dataclass(frozen=True)
@@ -99,12 +102,35 @@ class Ledger:
                 self.stage.advance(part)
 
 
-def free_threads() -> int:
-    """Tell how many threads a task may use: its share of those of its worker."""
-    from distributed import get_worker
+@contextmanager
+def whole_worker() -> Iterator[int]:
+    """Have a worker to oneself, from within a task on an exposure; others of its tasks wait.
 
-    state = get_worker().state
-    return max(1, state.nthreads // max(1, len(state.executing)))
+    Dask hands a worker a task for each of its threads. Exposures one after the other, each with all
+    threads, take the time of exposures side by side, and the memory of one.
+
+    A process-wide lock, not a resource of the worker, does it: workers of a running scheduler have
+    declared none, and the scheduler does not look again at tasks that wait for one that a restarted
+    worker declares later.
+
+    Yields
+    ------
+    int
+        Threads to use.
+
+    Raises
+    ------
+    distributed.Reschedule
+        If nobody wants the task any more when its turn comes; Dask then drops it.
+    """
+    from distributed import Reschedule, get_worker
+
+    worker = get_worker()
+    key = worker.get_current_task()
+    with _AT_WORK:
+        if worker.state.tasks[key].state == "cancelled":
+            raise Reschedule
+        yield worker.state.nthreads
 
 
 def task_key(step: str, exposure: Exposure, fingerprint: Fingerprint) -> str:

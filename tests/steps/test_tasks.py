@@ -1,14 +1,21 @@
-"""What tasks report of their work, as the user is shown it."""
+"""What tasks report of their work, as the user is shown it, and how many work at a time."""
 
 from __future__ import annotations
 
 import io
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from threading import Event
 
+import pytest
+from distributed import Client, LocalCluster
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nrsdark_xr.errors import NrsdarkError
 from nrsdark_xr.progress import Progress
-from nrsdark_xr.steps.tasks import Ledger
+from nrsdark_xr.steps.tasks import Ledger, whole_worker
 
 ANNOUNCED = {"one": 100.0, "two": 50.0}
 
@@ -39,3 +46,99 @@ def test_reports_count_as_they_come() -> None:
         assert stage.done_bytes == 30
         ledger.report((0.0, ("two", 80)))  # 30 too many
         assert stage.done_bytes == 80
+
+
+# One exposure at a time ------------------------------------------------------------------
+
+
+@pytest.fixture
+def client() -> Iterator[Client]:
+    """Of one worker of three threads."""
+    with (
+        LocalCluster(
+            n_workers=1,
+            threads_per_worker=3,
+            processes=False,
+            dashboard_address=None,
+            protocol="tcp://",
+            host="127.0.0.1",
+            memory_limit=0,
+        ) as cluster,
+        Client(cluster, set_as_default=False) as connected,
+    ):
+        yield connected
+
+
+@dataclass
+class Watched:
+    """Tasks that have the worker to themselves, and those that had it."""
+
+    now: int = 0
+    most: int = 0
+    names: list[int] = field(default_factory=list)
+    go: Event = field(default_factory=Event)
+
+    def work(self, name: int) -> int:
+        with whole_worker() as threads:
+            self.now += 1
+            self.most = max(self.most, self.now)
+            self.names.append(name)
+            assert self.go.wait(10)
+            self.now -= 1
+            return threads
+
+
+WATCHED: dict[str, Watched] = {}
+"""By test: tasks reach it from the worker, which is in this process."""
+
+
+def work(test: str, name: int) -> int:
+    return WATCHED[test].work(name)
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def states(client: Client) -> list[str]:
+    """Of the tasks that the worker knows."""
+    (worker,) = client.cluster.workers.values()
+    return sorted(task.state for task in list(worker.state.tasks.values()))
+
+
+def test_a_worker_works_on_one_exposure_at_a_time_with_all_its_threads(client) -> None:
+    watched = WATCHED["one"] = Watched()
+    watched.go.set()
+    assert client.gather(client.map(work, ["one"] * 7, range(7))) == [3] * 7
+    assert watched.most == 1
+    assert sorted(watched.names) == list(range(7))
+
+
+def test_a_task_that_is_cancelled_while_it_waits_does_nothing(client) -> None:
+    watched = WATCHED["cancelled"] = Watched()
+    first = client.submit(work, "cancelled", 1)
+    until(lambda: watched.names == [1])
+    second = client.submit(work, "cancelled", 2)
+    until(lambda: states(client) == ["executing", "executing"])
+    second.cancel()
+    until(lambda: states(client) == ["cancelled", "executing"])
+    watched.go.set()
+    assert first.result() == 3
+    third = client.submit(work, "cancelled", 3)
+    assert third.result() == 3
+    assert watched.names == [1, 3]
+
+
+def test_a_task_that_fails_lets_the_next_one_work(client) -> None:
+    watched = WATCHED["fails"] = Watched()
+    assert client.submit(fail).exception() is not None
+    watched.go.set()
+    assert client.submit(work, "fails", 1).result(timeout=10) == 3
+
+
+def fail() -> None:
+    with whole_worker():
+        raise NrsdarkError("bad")
