@@ -24,7 +24,8 @@ def starting(threads: int) -> Iterator[Start]:
     """Give a function that starts others in threads; leave when all of them have ended.
 
     The threads see the caller's context variables. The first failure, be it of a thread or of the
-    block itself, is raised, and what has not begun by then is left out.
+    block itself, is raised, and what has not begun by then is left out: nothing begins that comes
+    after something left out.
     """
     futures: list[Future[Any]] = []
     with ThreadPoolExecutor(threads, thread_name_prefix="calibration") as pool:
@@ -39,7 +40,7 @@ def starting(threads: int) -> Iterator[Start]:
             for future in futures:
                 future.result()
         except BaseException:
-            for future in futures:
+            for future in reversed(futures):
                 future.cancel()
             raise
 

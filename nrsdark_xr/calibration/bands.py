@@ -99,12 +99,12 @@ class BandCalibration:
     def flag(self, rows: slice) -> FlaggedBand:
         """Linearize the ramps of a band and fill `groupdq` with their jumps."""
         around = widen(rows, JUMP_HALO, self.exposure.ysize)
-        n_integrations, n_groups, _, n_columns = self.groupdq.shape
-        shape = (n_integrations, n_groups, around.stop - around.start, n_columns)
-        memory = self.memory.take()
-        band = FlaggedBand(rows, around, shaped(memory[0], shape), shaped(memory[1], shape), memory)
-        self._linearize(band)
-        if n_groups >= MIN_GROUPS_FOR_JUMPS:
+        try:
+            band = self._linearized(rows, around)
+        except BaseException:
+            self.samples.abandon(around)
+            raise
+        if self.exposure.n_groups >= MIN_GROUPS_FOR_JUMPS:
             self._find_jumps(band)
         self.groupdq[:, :, rows] = band.groupdq[:, :, within(rows, around)]
         return band
@@ -167,13 +167,18 @@ class BandCalibration:
             self.rate_err[integration, y, x] = found.rate_err
             self.cds_noise[integration, y, x] = found.cds_noise
 
-    def _linearize(self, band: FlaggedBand) -> None:
-        """Fill ramp and flags of a band, and flag its pixels."""
+    def _linearized(self, rows: slice, around: slice) -> FlaggedBand:
+        """Linearize the ramps of a band, and flag its pixels."""
+        n_integrations, n_groups, _, n_columns = self.groupdq.shape
+        shape = (n_integrations, n_groups, around.stop - around.start, n_columns)
+        memory = self.memory.take()
+        band = FlaggedBand(rows, around, shaped(memory[0], shape), shaped(memory[1], shape), memory)
         for integration, (ramp, groupdq) in enumerate(zip(band.ramp, band.groupdq, strict=True)):
-            pixeldq = self.samples.fill(integration, band.around, ramp=ramp, groupdq=groupdq)
-            self.pixeldq[band.rows] |= pixeldq[within(band.rows, band.around)]
+            pixeldq = self.samples.fill(integration, around, ramp=ramp, groupdq=groupdq)
+            self.pixeldq[rows] |= pixeldq[within(rows, around)]
         if self.quantum is not None:
             round_to(band.ramp, self.quantum, overwrite=True)
+        return band
 
     def _find_jumps(self, band: FlaggedBand) -> None:
         """Add jumps to the flags of a band, and count the negative ones."""

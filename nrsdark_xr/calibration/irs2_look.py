@@ -170,19 +170,16 @@ def look_at_exposure(
     if references.superbias is not None:
         bias = np.where(np.isnan(references.superbias), np.float32(0), references.superbias)
     integrations = range(exposure.n_integrations)
-    borders = [BorderLook(exposure) for _ in integrations if parameters.irs2_mean_subtraction]
-    watchers = [each for each in (watch, [border.watch for border in borders]) if each]
-    looks = [
-        look_at_levels(
-            raw,
-            exposure,
-            integration,
-            bias,
-            threads=threads,
-            watch=[each[integration] for each in watchers],
+    looks, borders = [], []
+    for integration in integrations:
+        watchers = [watch[integration]] if watch else []
+        if parameters.irs2_mean_subtraction:
+            border = BorderLook(exposure)
+            borders.append(border)
+            watchers.append(border.watch)
+        looks.append(
+            look_at_levels(raw, exposure, integration, bias, threads=threads, watch=watchers)
         )
-        for integration in integrations
-    ]
     known = ((pixeldq & np.uint32(DQ.BAD_REF_PIXEL)) != 0).any(axis=1)
     bad = flag_bad_rows(
         [each.pairs for each in looks], known, n_sigma=parameters.ovr_corr_mitigation_ftr

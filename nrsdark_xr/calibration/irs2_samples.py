@@ -26,7 +26,7 @@ from nrsdark_xr.calibration.irs2_signals import science_samples
 from nrsdark_xr.calibration.linearity import usable_coefficients
 from nrsdark_xr.calibration.linearize import choose_linearity, within
 from nrsdark_xr.calibration.parameters import CalibrationParameters
-from nrsdark_xr.calibration.protocols import JUMP_HALO, RawSamples
+from nrsdark_xr.calibration.protocols import RawSamples
 from nrsdark_xr.detector import AMPLIFIER_WIDTH, DQ, irs2
 from nrsdark_xr.exposures import Exposure
 from nrsdark_xr.references import References
@@ -68,7 +68,7 @@ class Asked:
     Attributes
     ----------
     rows : int
-        All bands that end here or before have been asked for.
+        All rows before have been asked for.
     """
 
     def __init__(self) -> None:
@@ -80,10 +80,10 @@ class Asked:
         self._ahead.append(band)
         while follower := next(filter(self._follows, self._ahead), None):
             self._ahead.remove(follower)
-            self.rows = follower.stop
+            self.rows = max(self.rows, follower.stop)
 
     def _follows(self, band: slice) -> bool:
-        return band.start == max(0, self.rows - 2 * JUMP_HALO)
+        return band.start <= self.rows
 
 
 class Irs2Samples:
@@ -109,7 +109,7 @@ class Irs2Samples:
         self._blocks: list[Block] = []
         self._corrected_rows = 0
         self._asked_for = [Asked() for _ in corrections]
-        self._failed = False
+        self._abandoned = exposure.ysize
         self._changed = Condition()
 
     @classmethod
@@ -183,27 +183,28 @@ class Irs2Samples:
             )
         return pixeldq
 
+    def abandon(self, rows: slice) -> None:
+        """Let no band wait for this one, which cannot be finished."""
+        with self._changed:
+            self._abandoned = min(self._abandoned, rows.start)
+            self._changed.notify_all()
+
     def _blocks_of(self, integration: int, rows: slice) -> list[Block]:
         """Blocks that hold some rows, corrected first if they are not there yet.
 
         What no later band needs is dropped, hence bands wait until all before them have asked.
         """
         with self._changed:
-            try:
-                while self._corrected_rows < rows.stop:
-                    self._changed.wait_for(
-                        lambda: self._failed or self._all_asked_for() >= rows.start
-                    )
-                    if self._failed:
-                        raise RuntimeError("an earlier band has failed")
-                    if self._corrected_rows < rows.stop:
-                        self._correct_next(rows.start)
-                self._asked_for[integration].add(rows)
-            except BaseException:
-                self._failed = True
-                raise
-            finally:
-                self._changed.notify_all()
+            while self._corrected_rows < rows.stop:
+                self._changed.wait_for(
+                    lambda: self._abandoned < rows.start or self._all_asked_for() >= rows.start
+                )
+                if self._abandoned < rows.start:
+                    raise RuntimeError("an earlier band has failed")
+                if self._corrected_rows < rows.stop:
+                    self._correct_next(rows.start)
+            self._asked_for[integration].add(rows)
+            self._changed.notify_all()
             found = [
                 block
                 for block in self._blocks

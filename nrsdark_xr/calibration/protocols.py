@@ -30,8 +30,8 @@ class LinearizedSamples(Protocol):
     Bands of rows are asked for in ascending order, several of them at once, each for all
     integrations in turn; of those that are under way, a later one may come first. Each reaches
     `JUMP_HALO` rows into its neighbours, so that these have rows in common, which must come out
-    the same.
-
+    the same; no row is in more than two bands. A band that fails before all its integrations are
+    filled is to be given up by `abandon`, for later ones may wait for it.
     """
 
     @property
@@ -63,6 +63,9 @@ class LinearizedSamples(Protocol):
         ndarray of uint32, shape (y, x)
             Flags that the pixels get on the way.
         """
+
+    def abandon(self, rows: slice) -> None:
+        """Note that a band cannot be finished: later ones that wait for it fail, too."""
 
 
 class RampBuffer(Protocol):

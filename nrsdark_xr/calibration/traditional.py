@@ -97,3 +97,6 @@ class TraditionalSamples:
                 ramp=ramp,
                 groupdq=groupdq,
             )
+
+    def abandon(self, rows: slice) -> None:
+        """Do nothing: no band waits for another."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,7 +20,7 @@ from stdatamodels.jwst import datamodels
 from nrsdark_xr.calibration import CalibrationParameters, bias_groups, calibrate_exposure
 from nrsdark_xr.calibration.irs2_bad_reference import flag_bad_rows, replacements
 from nrsdark_xr.calibration.irs2_look import look_at_exposure, look_at_levels
-from nrsdark_xr.calibration.irs2_samples import Irs2Samples
+from nrsdark_xr.calibration.irs2_samples import Asked, Irs2Samples
 from nrsdark_xr.calibration.irs2_saturation import SaturationLook
 from nrsdark_xr.calibration.irs2_signals import subtract_line
 from nrsdark_xr.calibration.irs2_transform import from_frequencies, real_part, to_frequencies
@@ -330,6 +331,78 @@ def test_a_band_that_is_overtaken_gets_its_rows():
             last.result(timeout=1.0)
         np.testing.assert_array_equal(ramp_of(samples, bands[1]), in_order[1])
         np.testing.assert_array_equal(last.result(), in_order[3])
+
+
+@pytest.mark.parametrize("threads", [2, 4])
+def test_no_band_waits_for_one_that_was_left_out(threads, two_groups, monkeypatch):
+    cancel = Future.cancel
+
+    def cancel_slowly(future: Future) -> bool:
+        try:
+            return cancel(future)
+        finally:
+            time.sleep(0.1)  # enough for threads to go on with what has not been cancelled yet
+
+    monkeypatch.setattr(Future, "cancel", cancel_slowly)
+
+    class FullDisk(ArrayBuffer):
+        def write(self, *_: object) -> None:
+            raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        calibrate_in_time(two_groups, [FullDisk((2, DETECTOR_SIZE, DETECTOR_SIZE))], threads)
+
+
+@pytest.mark.parametrize("threads", [2, 4])
+def test_no_band_waits_for_one_that_has_failed(threads, two_groups, monkeypatch):
+    fill = Irs2Samples.fill
+
+    def fail(samples: Irs2Samples, integration: int, rows: slice, **arrays: np.ndarray) -> None:
+        if rows.start == 2 * 128 - 1:
+            raise MemoryError("of the third band")
+        return fill(samples, integration, rows, **arrays)
+
+    monkeypatch.setattr(Irs2Samples, "fill", fail)
+    with pytest.raises(MemoryError, match="of the third band"):
+        calibrate_in_time(two_groups, [ArrayBuffer((2, DETECTOR_SIZE, DETECTOR_SIZE))], threads)
+
+
+@pytest.fixture(scope="module")
+def two_groups() -> Case:
+    return make_irs2_case("NRS1", n_groups=2)
+
+
+def calibrate_in_time(case: Case, ramps: list[ArrayBuffer], threads: int) -> None:
+    """Calibrate; fail if it takes for ever."""
+    pool = ThreadPoolExecutor(1)
+    try:
+        pool.submit(
+            calibrate_exposure,
+            ArrayReader(case.raw),
+            case.exposure,
+            case.references,
+            DEFAULTS,
+            ramps,
+            threads=threads,
+        ).result(timeout=120)
+    finally:
+        pool.shutdown(wait=False)
+
+
+@settings(deadline=None)
+@given(st.permutations(range(6)), st.integers(0, 3), st.integers(7, 20))
+def test_rows_count_as_asked_for_without_gaps(order, halo, band_rows):
+    """Whatever the order of bands, and whatever they have in common."""
+    last = 6 * band_rows
+    bands = [
+        slice(max(0, start - halo), min(last, start + band_rows + halo))
+        for start in range(0, last, band_rows)
+    ]
+    asked = Asked()
+    for done, place in enumerate(order, start=1):
+        asked.add(bands[place])
+        without_gap = next((n for n in range(6) if n not in order[:done]), 6)
+        assert asked.rows == (bands[without_gap - 1].stop if without_gap else 0)
 
 
 def calibrate_irs2(

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import threading
 import time
+from concurrent.futures import Future
 from contextvars import ContextVar
 
 import pytest
@@ -34,3 +35,28 @@ def test_the_first_failure_is_raised_and_the_rest_left_out() -> None:
     with pytest.raises(ValueError, match="of 1"):
         in_threads(fail, range(1, 1001), threads=1)
     assert len(begun) < 1000
+
+
+def test_nothing_begins_after_what_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was left out might be waited for."""
+    cancel = Future.cancel
+
+    def cancel_slowly(future: Future[None]) -> bool:
+        try:
+            return cancel(future)
+        finally:
+            time.sleep(0.01)
+
+    monkeypatch.setattr(Future, "cancel", cancel_slowly)
+    begun = []
+
+    def fail(number: int) -> None:
+        begun.append(number)
+        time.sleep(0.005)
+        if number == 1:
+            raise ValueError("of 1")
+
+    with pytest.raises(ValueError, match="of 1"):
+        in_threads(fail, range(50), threads=2)
+    assert sorted(begun) == list(range(len(begun)))
+    assert len(begun) < 50
