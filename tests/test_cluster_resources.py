@@ -7,7 +7,12 @@ from pathlib import Path
 import pytest
 
 from nrsdark_xr.cluster import ClusterFile
-from nrsdark_xr.cluster.resources import WorkerResources, running_resources, worker_resources
+from nrsdark_xr.cluster.resources import (
+    WorkerResources,
+    running_resources,
+    tightest,
+    worker_resources,
+)
 from nrsdark_xr.errors import NrsdarkError
 
 EXAMPLES = Path(__file__).parents[1] / "cluster"
@@ -64,14 +69,27 @@ class FakeClient:
         return self.info
 
 
+def test_a_scheduler_tells_each_kind_of_worker_once():
+    found = running_resources(FakeClient((1, 2 * GB), (4, 8 * GB), (1, 2 * GB), (2, 0)))
+    assert found == {
+        WorkerResources(1, 2 * GB),
+        WorkerResources(4, 8 * GB),
+        WorkerResources(2, None),  # 0 is no limit
+    }
+    assert running_resources(FakeClient()) == set()
+
+
 @pytest.mark.parametrize(
     ("workers", "expected"),
     [
         ([(1, 8 * GB), (4, 2 * GB), (1, 2 * GB)], (4, 2 * GB)),
-        ([(2, 0), (1, 2 * GB)], (1, 2 * GB)),
-        ([(1, 0), (2, 0)], (2, None)),  # 0 is no limit
+        ([(1, 2 * GB), (16, 3 * GB)], (16, 3 * GB)),  # takes 4.2 GB: more memory, yet too little
+        ([(2, None), (1, 2 * GB)], (1, 2 * GB)),
+        ([(1, None), (2, None)], (2, None)),
         ([], (1, None)),
     ],
 )
-def test_the_worker_with_least_memory_decides(workers, expected):
-    assert running_resources(FakeClient(*workers)) == WorkerResources(*expected)
+def test_the_worker_decides_that_has_least_for_what_it_takes(workers, expected):
+    kinds = [WorkerResources(*worker) for worker in workers]
+    chosen = tightest(kinds, lambda threads: GB + threads * GB // 5)
+    assert chosen == WorkerResources(*expected)

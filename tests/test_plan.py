@@ -328,6 +328,12 @@ def test_a_scheduler_is_asked_only_if_there_is_anything_to_do(raw, run_once, mon
     assert plan(run_once, cluster=nobody).worker_peak() == 0
 
 
+def test_threads_are_planned_as_one_worker_that_the_client_is(raw):
+    told = plan(raw, cluster="threads", workers=3)
+    assert (told.workforce.workers, told.workforce.threads) == (1, 3)
+    assert told.tree_peak() < plan(raw, workers=3).tree_peak()
+
+
 def test_workers_of_a_file_are_planned_for(raw, tmp_path):
     file = tmp_path / "local.yaml"
     file.write_text("kind: local\nworkers: 3\n")
@@ -389,10 +395,9 @@ def test_weights_of_irs2_are_planned_as_measured(raw):
 # Memory ----------------------------------------------------------------------------------
 
 
-def run_command(project: Project, workers: int, *overrides: str) -> list[str]:
+def run_command(project: Project, workers: int, cluster: str = "local") -> list[str]:
     command = [sys.executable, "-m", "nrsdark_xr.cli", "run", str(project.run_file)]
-    options = [part for override in overrides for part in ("--set", override)]
-    return [*command, "--workers", str(workers), *options]
+    return [*command, "--workers", str(workers), "--cluster", cluster]
 
 
 @pytest.fixture(scope="module")
@@ -410,18 +415,23 @@ def libraries(run_once, tmp_path_factory) -> tuple[int, int]:
 
 
 @pytest.mark.parametrize(
-    ("subarray", "groups", "workers"), [("SUBS200A1", 60, 1), ("ALLSLITS", 30, 2)]
+    ("subarray", "groups", "workers", "threads"),
+    [("SUBS200A1", 60, 1, 3), ("ALLSLITS", 30, 2, 1)],
 )
 def test_measured_memory_is_at_most_the_predicted_and_not_far_below(
-    tmp_path, monkeypatch, libraries, subarray, groups, workers
+    tmp_path, monkeypatch, libraries, subarray, groups, workers, threads
 ):
     project = simulated(tmp_path, subarray=subarray, exposures=3, groups=groups)
-    peaks = measure(run_command(project, workers))
+    file = tmp_path / "cluster.yaml"
+    file.write_text(f"kind: local\nkwargs: {{threads_per_worker: {threads}}}\n")
+    peaks = measure(run_command(project, workers, str(file)))
     # Libraries differ between machines: never more than predicted on that which they came from.
     for name, more in zip(("WORKER_LIBRARIES", "CLIENT_LIBRARIES"), libraries, strict=True):
         known = getattr(memory_module, name)
         monkeypatch.setattr(memory_module, name, known + max(0, more))
-    told = plan(project, "store=another.zarr", "output=another", workers=workers)
+    elsewhere = ("store=another.zarr", "output=another")
+    told = plan(project, *elsewhere, workers=workers, cluster=str(file))
+    assert told.workforce.threads == threads
     assert peaks.worker <= told.worker_peak() <= MARGIN * peaks.worker
     assert peaks.tree <= told.tree_peak() <= MARGIN * peaks.tree
 
@@ -448,4 +458,10 @@ def test_memory_grows_with_what_it_is_for(raw):
     assert peak("prepare", n_groups=600) > peak("prepare")
     assert peak("prepare", files=300) == peak("prepare")
     assert peak("average", files=300) > peak("average")
+    large = {"n_groups": 88, "ysize": 2048, "xsize": 2048, "files": 15}
+    blocks = 4 * 16 * 8
+    one, two, all_at_once, more = (
+        peak("average", threads=threads, **large) for threads in (1, 2, blocks, blocks + 1)
+    )
+    assert one < two < all_at_once == more  # a block for each thread
     assert peak("prepare", n_integrations=200) > peak("prepare")

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from math import inf
 from typing import TYPE_CHECKING, Any
 
 from nrsdark_xr.cluster.file import ClusterFile
@@ -75,24 +74,40 @@ def worker_resources(cluster: ClusterFile, *, source: str) -> WorkerResources:
     return WorkerResources()
 
 
-def running_resources(client: Client) -> WorkerResources:
-    """Ask a running scheduler what its workers have: that of the worker with least memory.
-
-    Any of them may be handed an exposure, so this one decides whether a run fits; of workers with
-    the same memory, that with most threads.
+def running_resources(client: Client) -> set[WorkerResources]:
+    """Ask a running scheduler what its workers have; equal ones count once.
 
     Parameters
     ----------
     client : distributed.Client
-        Connected; without a worker, nothing is told.
+        Connected.
     """
     workers = client.scheduler_info(n_workers=-1)["workers"].values()
-    found = (
+    return {
         WorkerResources(worker["nthreads"], worker["memory_limit"] or None) for worker in workers
-    )
-    return min(
-        found, key=lambda each: (each.memory or inf, -each.threads), default=WorkerResources()
-    )
+    }
+
+
+def tightest(workers: Iterable[WorkerResources], need: Callable[[int], int]) -> WorkerResources:
+    """Choose the workers that have least memory for what they take: any may be handed a task.
+
+    Parameters
+    ----------
+    workers : iterable of WorkerResources
+    need : callable
+        Bytes that a worker of so many threads takes.
+
+    Returns
+    -------
+    WorkerResources
+        Of those without a limit, the ones that take most; the default if there are none.
+    """
+
+    def pressure(each: WorkerResources) -> tuple[float, int]:
+        needed = need(each.threads)
+        return (0.0 if each.memory is None else needed / each.memory), needed
+
+    return max(workers, key=pressure, default=WorkerResources())
 
 
 def _resources(threads: Any, memory: Any) -> WorkerResources:

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Self
 
 from nrsdark_xr.cluster import LOCAL, THREADS, ClusterFile, connect
 from nrsdark_xr.cluster.connection import REMOTE_SCHEMES
 from nrsdark_xr.cluster.file import SUFFIXES
-from nrsdark_xr.cluster.resources import WorkerResources, running_resources, worker_resources
+from nrsdark_xr.cluster.resources import (
+    WorkerResources,
+    running_resources,
+    tightest,
+    worker_resources,
+)
 from nrsdark_xr.plan.memory import StepMemory
 
 
@@ -29,9 +35,9 @@ class Workforce:
     available : int
         Bytes of memory of this machine that are free for use.
     threads : int
-        Threads that the kernels of one worker use.
+        Threads of one worker; where workers differ, of those that are the tightest.
     worker_memory : int or None
-        Bytes that are given to each worker; None where nothing tells.
+        Bytes that are given to each of these; None where nothing tells.
     """
 
     cluster: str
@@ -43,7 +49,7 @@ class Workforce:
     worker_memory: int | None = None
 
     @classmethod
-    def of(cls, cluster: str, workers: int | None, *, ask: bool = True) -> Self:
+    def of(cls, cluster: str, workers: int | None, *, need: Callable[[int], int]) -> Self:
         """Tell it from the options of a run; nothing is started.
 
         Parameters
@@ -52,8 +58,9 @@ class Workforce:
             As `nrsdark_xr.cluster.connect` takes it.
         workers : int, optional
             As `nrsdark_xr.cluster.connect` takes it.
-        ask : bool
-            Whether to ask a running scheduler about its workers.
+        need : callable
+            Bytes that a worker of so many threads takes; if that is nothing, a running scheduler is
+            not asked about its workers.
 
         Raises
         ------
@@ -61,7 +68,7 @@ class Workforce:
             If the cluster's file is wrong, or a scheduler that is asked has no worker or does not
             answer.
         """
-        cores = len(os.sched_getaffinity(0))
+        cores = own_cores()
         here = cluster in (LOCAL, THREADS)
         running = cluster.startswith(REMOTE_SCHEMES)
         each = WorkerResources()
@@ -70,9 +77,11 @@ class Workforce:
             each = worker_resources(file, source=cluster)
             here, running = file.kind == "local", file.kind == "address"
             workers = workers or file.workers
-        if running and ask:
+        if running and need(each.threads):
             with connect(cluster) as client:
-                each = running_resources(client)
+                each = tightest(running_resources(client), need)
+        if cluster == THREADS:  # one worker, within this process
+            each, workers = WorkerResources(threads=workers or cores), 1
         return cls(
             cluster=cluster,
             workers=(workers or cores) if here else None,
@@ -86,6 +95,11 @@ class Workforce:
     def tree(self, need: StepMemory) -> int:
         """Bytes that all processes of this machine take."""
         return need.tree(self.workers or 0, processes=self.processes)
+
+
+def own_cores() -> int:
+    """Count the cores that this process may use."""
+    return len(os.sched_getaffinity(0))
 
 
 def available_memory() -> int:

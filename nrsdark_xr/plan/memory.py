@@ -11,7 +11,7 @@ from typing import Literal
 
 from nrsdark_xr.detector import AMPLIFIER_WIDTH, irs2, is_irs2
 from nrsdark_xr.exposures import Exposure
-from nrsdark_xr.store.layout import BAND_ROWS, reduction_chunks
+from nrsdark_xr.store.layout import BAND_ROWS, n_chunks, reduction_chunks
 from nrsdark_xr.store.schema import N_BIAS_GROUPS, N_CROSS_SPECTRA, Configuration
 
 MB = 1_000_000
@@ -96,10 +96,10 @@ class StepMemory:
         ----------
         workers : int
         processes : bool
-            Whether workers are processes, or threads of the client.
+            Whether workers are processes, or the client works itself.
         """
         if not processes:
-            return self.client + workers * self.task + WORKER_LIBRARIES - CLIENT_LIBRARIES
+            return self.client + self.task + WORKER_LIBRARIES - CLIENT_LIBRARIES
         return self.client + workers * self.worker + HELPER
 
 
@@ -121,7 +121,7 @@ def step_memory(
     n_files : int
         Rows of the store that are averaged.
     threads : int
-        Threads that a worker's kernels use.
+        Threads of a worker: kernels of one exposure use them, and so many blocks are worked on.
     client_threads : int
         Threads of the client, which makes the dark.
     engine : {"nrsdark", "jwst"}
@@ -138,20 +138,25 @@ def step_memory(
     references = pixels * (REFERENCE_PIXEL + 4 * LINEARITY_COEFFICIENTS)
     chunks = reduction_chunks(Configuration.of(exposure))
     block = chunks["group"] * chunks["y"] * chunks["x"]
+    blocks = n_chunks(
+        (exposure.n_groups, exposure.ysize, exposure.xsize),
+        (chunks["group"], chunks["y"], chunks["x"]),
+    )
 
     bias_block = N_BIAS_GROUPS * chunks["y_raw"] * chunks["x"] * n_files * 8
-    bias = references + N_BIAS_GROUPS * exposure.raw_shape[2] * exposure.xsize * 12 + bias_block
+    bias_groups = references + N_BIAS_GROUPS * exposure.raw_shape[2] * exposure.xsize * 12
     weights = IRS2_SPECTRA_SUMMED * IRS2_SPECTRA if makes_weights else 0
     averaged = block * (n_files * AVERAGED_SAMPLE + AVERAGED_OUTPUT)
     frames = pixels * FRAME_PIXEL
+    rates = n_files * chunks["y"] * chunks["x"] * 8
     samples = exposure.n_integrations * exposure.n_groups * pixels
     stock = engine == "jwst"
     calibration = samples * STOCK_SAMPLE if stock else _calibration(exposure, threads=threads)
     tasks = {
-        "bias": max(bias, weights),
+        "bias": max(bias_groups + threads * bias_block, weights),
         "prepare": references + calibration,
-        "average": max(averaged, frames),
-        "synthesize": n_files * chunks["y"] * chunks["x"] * 8,
+        "average": max(min(threads, blocks) * averaged, min(threads, n_files) * frames),
+        "synthesize": min(threads, blocks) * rates,
         "analyze": 0,
     }
     kept = pixels * KEPT_PIXEL

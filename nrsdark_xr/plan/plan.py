@@ -13,7 +13,7 @@ from nrsdark_xr.cluster import LOCAL
 from nrsdark_xr.config import RunConfig
 from nrsdark_xr.detector import is_irs2
 from nrsdark_xr.exposures import Exposure
-from nrsdark_xr.plan.machine import Workforce
+from nrsdark_xr.plan.machine import Workforce, own_cores
 from nrsdark_xr.plan.memory import StepMemory, step_memory
 from nrsdark_xr.plan.progress_made import Done, find_done
 from nrsdark_xr.plan.steps import (
@@ -192,14 +192,23 @@ def make_plan(
     n_rows = sum(exposure.n_integrations for exposure in exposures)
     steps = tuple(_plan_steps(config, exposures, done, configuration, n_rows, wanted))
     working = {step.name for step in steps if step.read.n_bytes}
-    workforce = Workforce.of(cluster, workers, ask=bool(working))
-    memory = step_memory(
-        max(exposures, key=lambda exposure: exposure.n_integrations),
-        n_files=n_rows,
-        threads=workforce.threads,
-        client_threads=workforce.cores,
-        engine=config.engine,
-        makes_weights=bool(_without_spectra(config, exposures, done)),
+    makes_weights = bool(_without_spectra(config, exposures, done))
+
+    def memory(threads: int) -> dict[str, StepMemory]:
+        needs = step_memory(
+            max(exposures, key=lambda exposure: exposure.n_integrations),
+            n_files=n_rows,
+            threads=threads,
+            client_threads=own_cores(),
+            engine=config.engine,
+            makes_weights=makes_weights,
+        )
+        return {name: need for name, need in needs.items() if name in working}
+
+    workforce = Workforce.of(
+        cluster,
+        workers,
+        need=lambda threads: max((each.worker for each in memory(threads).values()), default=0),
     )
     return Plan(
         name=config.name,
@@ -209,7 +218,7 @@ def make_plan(
         left_out=left_out or {},
         rows=n_rows,
         steps=steps,
-        memory={name: need for name, need in memory.items() if name in working},
+        memory=memory(workforce.threads),
         workforce=workforce,
         places=_places(config, steps, done, configuration),
         requests=_requests(config, steps),
