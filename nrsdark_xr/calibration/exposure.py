@@ -172,12 +172,15 @@ def calibrate_exposure(
     )
     bands = list(cut(exposure.ysize, band_rows))
     with starting(threads) as start:
-        calibrated = [start(calibration.calibrate, rows) for rows in bands[:-1]]
-        last = start(calibration.flag, bands[-1])
+        # Snowballs need the flags of all bands, and one thread only: what is fitted and written
+        # meanwhile are the last bands, as many as there is memory for.
+        calibrated = [start(calibration.calibrate, rows) for rows in bands[:-threads]]
+        flagged = [start(calibration.flag, rows) for rows in bands[-threads:]]
         load_measures()
-        for future in calibrated:
-            future.result()
-        start(calibration.keep, last.result())  # while snowballs are found, all flags being there
+        for done in calibrated:
+            done.result()
+        for band in flagged:
+            start(calibration.keep, band.result())
         changed = _flag_snowballs(calibration.groupdq, exposure, parameters.snowballs)
     with starting(threads) as start:
         for integration, rows in product(range(cube[0]), bands):

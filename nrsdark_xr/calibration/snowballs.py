@@ -111,8 +111,10 @@ def flag_snowballs(
         count += len(jumps)
     if parameters.mask_snowball_core_next_int and previous_cores is not None:
         masked = int(parameters.snowball_time_masked_next_int // group_time)
-        changed |= previous_cores & ((flags[1:masked] & _JUMP) == 0).any(axis=0)
-        flags[1:masked] |= np.where(previous_cores, _JUMP, np.uint8(0))
+        y, x = np.nonzero(previous_cores)
+        before = flags[1:masked, y, x]
+        changed[y, x] |= ((before & _JUMP) == 0).any(axis=0)
+        flags[1:masked, y, x] = before | _JUMP
     return SnowballResult(flags, cores, count, changed)
 
 
