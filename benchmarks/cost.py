@@ -24,15 +24,19 @@ from itertools import cycle, islice
 
 from tables import print_table
 
+from nrsdark_xr.calibration.parameters import CalibrationParameters, CrossSpectraParameters
+from nrsdark_xr.detector import is_irs2
 from nrsdark_xr.exposures import Exposure
 from nrsdark_xr.plan.steps import (
     NOTHING,
     Traffic,
     average_product,
     raw_traffic,
+    refit_traffic,
     step_row_traffic,
     synthesize_product,
 )
+from nrsdark_xr.steps.raw_reads import refpix_reads
 from nrsdark_xr.store.schema import Configuration
 
 HOUR = 3600.0
@@ -102,7 +106,12 @@ class Kind:
     def traffic(self, files: int) -> tuple[Traffic, Traffic]:
         """Read and written per exposure, in runs of `files` exposures."""
         configuration = Configuration.of(self.exposure)
-        read = raw_traffic(self.exposure, "bias") + raw_traffic(self.exposure, "prepare")
+        parameters = CalibrationParameters()
+        read = refit_traffic(self.exposure, parameters)
+        for step in ("bias", "prepare"):
+            read += raw_traffic(self.exposure, step, parameters)
+        if is_irs2(self.exposure.readpatt):
+            read += Traffic(*refpix_reads(self.exposure, CrossSpectraParameters()))
         written = step_row_traffic(configuration, "bias")
         written += step_row_traffic(configuration, "prepare")
         shared_read = shared_written = NOTHING

@@ -15,10 +15,12 @@ import pytest
 from distributed import LocalCluster
 
 from benchmarks.memory import measure
+from nrsdark_xr.calibration import CalibrationParameters
 from nrsdark_xr.errors import NrsdarkError
+from nrsdark_xr.exposures import Exposure
 from nrsdark_xr.plan import Plan, check_plan, plan_run
 from nrsdark_xr.plan import memory as memory_module
-from nrsdark_xr.plan.steps import row_traffic
+from nrsdark_xr.plan.steps import refit_traffic, row_traffic
 from nrsdark_xr.plan.text import step_rows, summary_lines
 from nrsdark_xr.steps import run_steps
 from nrsdark_xr.steps.inputs import choose_inputs
@@ -45,6 +47,22 @@ def run_once(raw, tmp_path_factory) -> Project:
 
 def plan(project: Project, *overrides: str, **options: Any) -> Plan:
     return plan_run(project.config(*overrides), say=lambda _: None, **options)
+
+
+def full_frame(raw: Project, readpatt: str, n_groups: int) -> Exposure:
+    """An exposure of a full frame, none of which has to be there."""
+    exposure = choose_inputs(raw.config(), say=lambda _: None)[0][0].exposure
+    rows, time = (3200, 14.58889) if "IRS2" in readpatt else (2048, 10.73677)
+    return replace(
+        exposure,
+        readpatt=readpatt,
+        n_groups=n_groups,
+        xsize=2048,
+        ysize=2048,
+        subarray="FULL",
+        group_time=time,
+        raw_shape=(1, n_groups, rows, 2048),
+    )
 
 
 def nrsdark(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
@@ -196,6 +214,30 @@ def test_periods_are_planned_for(raw):
     assert two.blocks == none.blocks
     assert two.output.n_bytes > 2.5 * none.output.n_bytes  # of ramps, all but the flags
     assert two.store_read.n_bytes < 1.2 * none.store_read.n_bytes  # rates only: one pass
+
+
+def test_what_snowballs_change_is_read_back(raw):
+    def read_back(*overrides: str) -> int:
+        return plan(raw, *overrides).steps[1].store_read.n_bytes
+
+    exposure = choose_inputs(raw.config(), say=lambda _: None)[0][0].exposure
+    ramps = 3 * row_traffic(Configuration.of(exposure), ["ramp"]).n_bytes
+    assert 0 < read_back() < ramps
+    assert read_back("prepare.snowballs.expand_large_events=false") == 0
+    assert read_back("engine=jwst") == 0
+
+
+@pytest.mark.parametrize(
+    ("readpatt", "n_groups", "measured"),
+    [("NRSRAPID", 88, 0.6875), ("NRSIRS2RAPID", 20, 0.4375), ("NRSIRS2RAPID", 200, 0.914)],
+)
+def test_as_much_is_read_back_as_was_measured(raw, readpatt, n_groups, measured):
+    """Parts of the first exposure of three simulated sets of full frames."""
+    exposure = full_frame(raw, readpatt, n_groups)
+    planned = refit_traffic(exposure, CalibrationParameters())
+    whole = row_traffic(Configuration.of(exposure), ["ramp"])
+    assert planned.n_bytes == pytest.approx(measured * whole.n_bytes, rel=0.25)
+    assert planned.objects == pytest.approx(measured * whole.objects, rel=0.25)
 
 
 def test_requests_are_counted_for_what_is_remote(raw, monkeypatch):
@@ -353,17 +395,29 @@ def test_workers_that_would_be_killed_for_their_memory_are_refused(raw, tmp_path
     check_plan(plan(raw, cluster=str(EXAMPLES / "slurm.yaml")))
 
 
+@pytest.mark.parametrize(
+    ("terminate", "part", "said"),
+    [(0.95, 0.95, "kills it at 95% of that"), (0.5, 0.5, "at 50% of that"), (False, 1.0, None)],
+)
+def test_a_worker_is_killed_at_the_part_of_its_memory_that_dask_is_told(raw, terminate, part, said):
+    told = plan(raw, workers=1)
+    fits = told.worker_peak() / part
+    with dask.config.set({"distributed.worker.memory.terminate": terminate}):
+        for memory in (fits + 1, 2 * fits):
+            force = replace(told.workforce, worker_memory=int(memory))
+            check_plan(replace(told, workforce=force))
+        force = replace(told.workforce, worker_memory=int(fits) - 1)
+        with pytest.raises(NrsdarkError) as caught:
+            check_plan(replace(told, workforce=force))
+    assert (said or "are given to it; give each worker") in str(caught.value)
+
+
 def test_irs2_takes_memory_for_spectra_and_one_amplifier(raw):
-    exposure = choose_inputs(raw.config(), say=lambda _: None)[0][0].exposure
-    full = {"n_groups": 200, "xsize": 2048, "ysize": 2048, "subarray": "FULL"}
     options = {"n_files": 3, "threads": 1, "client_threads": 1}
-
-    def prepare(**changes: Any) -> int:
-        changed = replace(exposure, **full, **changes)
-        return memory_module.step_memory(changed, **options)["prepare"].task
-
-    plain = prepare(raw_shape=(1, 200, 2048, 2048))
-    irs2 = prepare(readpatt="NRSIRS2RAPID", raw_shape=(1, 200, 3200, 2048))
+    plain, irs2 = (
+        memory_module.step_memory(full_frame(raw, readpatt, 200), **options)["prepare"].task
+        for readpatt in ("NRSRAPID", "NRSIRS2RAPID")
+    )
     amplifier = 200 * 512 * 2048 * 4
     assert irs2 - plain > amplifier
     assert irs2 < 7 * GB
@@ -371,16 +425,7 @@ def test_irs2_takes_memory_for_spectra_and_one_amplifier(raw):
 
 def test_weights_of_irs2_are_planned_as_measured(raw):
     """Of three exposures of 20 groups: 0.93 GB in the worker, 0.96 GB in the client."""
-    exposure = choose_inputs(raw.config(), say=lambda _: None)[0][0].exposure
-    irs2 = replace(
-        exposure,
-        n_groups=20,
-        xsize=2048,
-        ysize=2048,
-        subarray="FULL",
-        readpatt="NRSIRS2RAPID",
-        raw_shape=(1, 20, 3200, 2048),
-    )
+    irs2 = full_frame(raw, "NRSIRS2RAPID", 20)
     options = {"n_files": 3, "threads": 1, "client_threads": 1}
     given, made = (
         memory_module.step_memory(irs2, **options, makes_weights=weights)

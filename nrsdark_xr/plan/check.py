@@ -8,8 +8,8 @@ from nrsdark_xr.errors import NrsdarkError
 from nrsdark_xr.plan.plan import Place, Plan
 from nrsdark_xr.plan.text import scaled
 
-KILLED_AT = 0.95
-"""Part of its memory at which Dask kills a worker (``distributed.worker.memory.terminate``)."""
+TERMINATE = "distributed.worker.memory.terminate"
+"""Dask's setting: part of its memory at which a nanny kills its worker (0.95), or false."""
 
 
 def check_plan(plan: Plan) -> None:
@@ -50,15 +50,23 @@ def _check_disk(places: list[Place]) -> None:
 
 
 def _check_workers(plan: Plan) -> None:
-    """Refuse workers that Dask, a batch system or a cloud would kill for their memory."""
+    """Refuse workers that Dask, a batch system or a cloud would kill for their memory.
+
+    The setting of Dask is that of this process, which workers elsewhere are taken to share.
+    """
+    import dask
+    import distributed  # noqa: F401 (it brings the default of the setting)
+
+    part = float(dask.config.get(TERMINATE) or 1.0)
     limit, needed = plan.workforce.worker_memory, plan.worker_peak()
-    if limit is None or needed <= KILLED_AT * limit:
+    if limit is None or needed <= part * limit:
         return
+    killed = f", and Dask kills it at {part:.0%} of that ({TERMINATE})" if part < 1 else ""
     raise NrsdarkError(
-        f"each worker takes up to {scaled(needed)} of memory, {scaled(limit)} are given to it, "
-        f"and at {KILLED_AT:.0%} of that Dask kills it",
+        f"each worker takes up to {scaled(needed)} of memory, {scaled(limit)} are given to it"
+        f"{killed}",
         file=plan.workforce.cluster,
-        remedy=f"give each worker {scaled(needed / KILLED_AT)} or more",
+        remedy=f"give each worker {scaled(needed / part)} or more",
     )
 
 

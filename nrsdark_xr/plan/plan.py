@@ -25,6 +25,7 @@ from nrsdark_xr.plan.steps import (
     average_product,
     bias_product,
     raw_traffic,
+    refit_traffic,
     step_row_traffic,
     synthesize_product,
     with_refpix,
@@ -234,7 +235,7 @@ def _plan_steps(
     wanted: Sequence[str],
 ) -> Iterator[StepPlan]:
     """Plan step by step; a product is made anew if anything before it is."""
-    references, quantum = _reference_traffic(config), config.ramps.quantum
+    references = _reference_traffic(config)
     changed = False
     products: dict[str, Callable[[Configuration, int], StepPlan]] = {
         "bias": bias_product,
@@ -245,11 +246,15 @@ def _plan_steps(
         "analyze": analyze_product,
     }
     without_spectra = _without_spectra(config, exposures, done)
+
+    def with_weights(plan: StepPlan) -> StepPlan:
+        return with_refpix(plan, without_spectra, configuration, config.refpix.measure)
+
     for name in wanted:
         plan = StepPlan(name)
         if name == "bias" and config.references.superbias is not None:
             if without_spectra:
-                changed, plan = True, with_refpix(plan, without_spectra, configuration)
+                changed, plan = True, with_weights(plan)
             yield plan
             continue
         if name in ("bias", "prepare"):
@@ -259,7 +264,7 @@ def _plan_steps(
             pending = [e for e in exposures if changed or e.name not in done.exposures[step]]
             changed = changed or bool(pending)
             plan = replace(
-                _ingest(step, pending, step_row_traffic(configuration, step, quantum=quantum)),
+                _ingest(step, pending, config, configuration),
                 references=references if pending else NOTHING,
                 exposures_done=len(exposures) - len(pending),
             )
@@ -273,7 +278,7 @@ def _plan_steps(
                 output=made.output,
             )
         if name == "bias" and without_spectra:
-            plan = with_refpix(plan, without_spectra, configuration)
+            plan = with_weights(plan)
         yield plan
 
 
@@ -286,14 +291,21 @@ def _without_spectra(
     return [e for e in exposures if is_irs2(e.readpatt) and e.name not in done.exposures["refpix"]]
 
 
-def _ingest(step: Step, pending: Sequence[Exposure], row: Traffic) -> StepPlan:
-    """Plan the exposures that a step has left; `row` is what it writes of one integration."""
+def _ingest(
+    step: Step, pending: Sequence[Exposure], config: RunConfig, configuration: Configuration
+) -> StepPlan:
+    """Plan the exposures that a step has left."""
     rows = sum(exposure.n_integrations for exposure in pending)
+    parameters, quantum = config.prepare, config.ramps.quantum
+    refit = NOTHING
+    if step == "prepare" and config.engine == "nrsdark":
+        refit = sum((refit_traffic(each, parameters, quantum=quantum) for each in pending), NOTHING)
     return StepPlan(
         step,
         exposures=len(pending),
-        raw=sum((raw_traffic(exposure, step) for exposure in pending), NOTHING),
-        store_written=row * rows,
+        raw=sum((raw_traffic(each, step, parameters) for each in pending), NOTHING),
+        store_read=refit,
+        store_written=step_row_traffic(configuration, step, quantum=quantum) * rows,
     )
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from nrsdark_xr.calibration.bias import BIAS_GROUPS, bias_groups
+from nrsdark_xr.calibration.bias import bias_groups
 from nrsdark_xr.calibration.parameters import CalibrationParameters
 from nrsdark_xr.detector import irs2, is_irs2, reference_pixels
 from nrsdark_xr.exposures import Exposure, RawReader
@@ -18,6 +18,7 @@ from nrsdark_xr.references import References, load_references
 from nrsdark_xr.steps import refpix
 from nrsdark_xr.steps.fingerprints import Fingerprint, digest, exposure_record
 from nrsdark_xr.steps.provenance import header_digest, make_provenance
+from nrsdark_xr.steps.raw_reads import bias_reads
 from nrsdark_xr.steps.session import Session
 from nrsdark_xr.steps.tasks import (
     CountingReader,
@@ -116,14 +117,8 @@ def _fill_store(session: Session) -> None:
             fingerprint,
             key=task_key(STEP, exposure, fingerprint),
         ),
-        n_bytes=_bytes_read,
+        n_bytes=lambda exposure: bias_reads(exposure, config.prepare.refpix).n_bytes,
     )
-
-
-def _bytes_read(exposure: Exposure) -> int:
-    """Bytes that a task reads: IRS2 exposures are looked at as a whole."""
-    groups = exposure.n_integrations * BIAS_GROUPS * exposure.group_bytes
-    return groups + exposure.data_bytes if is_irs2(exposure.readpatt) else groups
 
 
 def _science_pixels(session: Session) -> xr.DataArray | None:

@@ -22,6 +22,7 @@ from nrsdark_xr.references import (
 )
 from nrsdark_xr.steps import refpix
 from nrsdark_xr.steps.fingerprints import Fingerprint, digest, exposure_record
+from nrsdark_xr.steps.raw_reads import prepare_reads
 from nrsdark_xr.steps.session import Session
 from nrsdark_xr.steps.stock_engine import calibrate_with_jwst
 from nrsdark_xr.steps.tasks import (
@@ -39,8 +40,6 @@ if TYPE_CHECKING:
     from distributed import Future
 
 STEP: Final = "prepare"
-WORK_PER_RAW_BYTE = 4
-"""Bytes of work: raw ones for the border, raw ones by bands, floats kept (double)."""
 
 
 def run(session: Session) -> None:
@@ -73,8 +72,15 @@ def run(session: Session) -> None:
         _submit_ours(session, references, fingerprint)
         if config.engine == "nrsdark"
         else _submit_stock(session, paths, fingerprint),
-        n_bytes=lambda exposure: WORK_PER_RAW_BYTE * exposure.data_bytes,
+        n_bytes=lambda exposure: _bytes_of_work(exposure, config.prepare),
     )
+
+
+def _bytes_of_work(exposure: Exposure, parameters: CalibrationParameters) -> int:
+    """Bytes that a task reports: raw ones that it reads, and ramps that it keeps."""
+    pixels = exposure.ysize * exposure.xsize
+    kept = exposure.n_integrations * exposure.n_groups * pixels * np.dtype(np.float32).itemsize
+    return prepare_reads(exposure, parameters.refpix).n_bytes + kept
 
 
 def _own_superbias(session: Session) -> str:
@@ -189,6 +195,11 @@ class CountingRamps:
 
     ramps: RampBuffer
     exposure: str
+
+    @property
+    def chunk_columns(self) -> int:
+        """As `RampBuffer.chunk_columns`."""
+        return self.ramps.chunk_columns
 
     def write(self, rows: slice, ramp: NDArray[np.float32]) -> None:
         """Write as `RampBuffer.write`."""

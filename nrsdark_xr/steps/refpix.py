@@ -6,11 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from nrsdark_xr.calibration.irs2_cross_spectra import (
-    GROUPS_OF_PAIR,
-    chosen_groups,
-    measure_cross_spectra,
-)
+from nrsdark_xr.calibration.irs2_cross_spectra import measure_cross_spectra
 from nrsdark_xr.calibration.parameters import CrossSpectraParameters
 from nrsdark_xr.detector import is_irs2
 from nrsdark_xr.exposures import Exposure, RawReader
@@ -23,6 +19,7 @@ from nrsdark_xr.products import (
 from nrsdark_xr.references import ReferencePaths
 from nrsdark_xr.steps.fingerprints import Fingerprint, digest, exposure_record
 from nrsdark_xr.steps.provenance import header_digest, make_provenance
+from nrsdark_xr.steps.raw_reads import refpix_reads
 from nrsdark_xr.steps.session import Session
 from nrsdark_xr.steps.tasks import CountingReader, gather, run_per_exposure, task_key, whole_worker
 from nrsdark_xr.storage import StorageParameters
@@ -121,14 +118,8 @@ def _fill_store(session: Session) -> None:
             fingerprint,
             key=task_key(STEP, exposure, fingerprint),
         ),
-        n_bytes=lambda exposure: _bytes_read(exposure, config.refpix.measure),
+        n_bytes=lambda exposure: refpix_reads(exposure, config.refpix.measure).n_bytes,
     )
-
-
-def _bytes_read(exposure: Exposure, parameters: CrossSpectraParameters) -> int:
-    """Bytes that a task reads: all groups at a look, and those of the pairs that are used."""
-    n_groups = GROUPS_OF_PAIR * len(chosen_groups(exposure.n_groups, parameters.max_pairs))
-    return exposure.data_bytes + exposure.n_integrations * n_groups * exposure.group_bytes
 
 
 def _refpix_task(
