@@ -39,6 +39,11 @@ class RampBuffer:
         """Rows that a band must be a multiple of."""
         return int(self.array.chunks[2])
 
+    @property
+    def chunk_columns(self) -> int:
+        """Columns of a chunk: to read fewer of them costs as much."""
+        return int(self.array.chunks[3])
+
     def write(self, rows: slice, ramp: NDArray[np.float32]) -> None:
         """Write a band.
 
@@ -98,7 +103,7 @@ class RampBuffer:
         check_array("out", values, shape, self.array.dtype)
         part = slice(0, n_groups), slice(start, stop), slice(first, last)
         files = ChunkFiles.of(self.array)
-        with reading_data(self.location.url, {self.row: self.name}):
+        with reading_data(self.location.url, {self.row: self.name}, marked=False):
             if files is None:
                 values[...] = self.array[(self.row, *part)]
             else:

@@ -135,7 +135,7 @@ class CompleteStore(WrapperStore[Any]):
 
 
 @contextmanager
-def reading_data(url: str, names: Mapping[int, str]) -> Iterator[None]:
+def reading_data(url: str, names: Mapping[int, str], *, marked: bool = True) -> Iterator[None]:
     """Turn what may go wrong when data are read into one clear line.
 
     Parameters
@@ -144,6 +144,8 @@ def reading_data(url: str, names: Mapping[int, str]) -> Iterator[None]:
         Of the store.
     names : mapping of int to str
         Row -> row name.
+    marked : bool
+        Whether the rows are done, so that their markers must go before a run makes them again.
 
     Raises
     ------
@@ -159,13 +161,15 @@ def reading_data(url: str, names: Mapping[int, str]) -> Iterator[None]:
         raise NrsdarkError(
             "this chunk is missing",
             file=f"{url}/{error.key}",
-            remedy=f"delete {url}/{marker} and run again",
+            remedy=f"delete {url}/{marker} and run again" if marked else "run again",
         ) from error
     except (RuntimeError, ValueError) as error:  # what the codecs raise
         raise NrsdarkError(
             f"a chunk of {', '.join(names.values())} is damaged ({error})",
             file=url,
-            remedy="delete their markers under file/markers and run again",
+            remedy="delete their markers under file/markers and run again"
+            if marked
+            else "run again",
         ) from error
 
 

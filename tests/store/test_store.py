@@ -80,6 +80,21 @@ def test_several_bands_at_once(tmp_path):
         buffer.read(slice(0, 128), slice(4, 12), part)
 
 
+@pytest.mark.parametrize("damage", ["missing", "damaged"])
+def test_a_band_that_is_lost_before_its_row_is_done_has_no_marker_to_delete(tmp_path, damage):
+    store = RampStore.open_or_create(tmp_path / "r.zarr", [make_exposure()])
+    buffer = store.ramp_buffer("jw_a")
+    buffer.write(slice(None), make_row(make_exposure(), 1)["ramp"])
+    chunk = tmp_path / "r.zarr/ramp/c/0/0/0/0"
+    if damage == "missing":
+        chunk.unlink()
+    else:
+        chunk.write_bytes(b"x" * 99)
+    with pytest.raises(NrsdarkError, match=damage) as caught:
+        buffer.read(slice(0, 128))
+    assert str(caught.value).endswith("; run again")
+
+
 def test_wrong_shape_or_type_is_refused(tmp_path):
     store = RampStore.open_or_create(tmp_path / "r.zarr", [make_exposure()])
     with pytest.raises(ValueError, match="float64"):
