@@ -125,6 +125,7 @@ class TimedBuffer:
     """A buffer of ramps under the clock."""
 
     def __init__(self, buffer: Any, steps: Steps) -> None:
+        self.chunk_columns = buffer.chunk_columns
         self.write = steps.timed("compress and write ramp", buffer.write)
         self.read = steps.timed("read ramp again", buffer.read)
 

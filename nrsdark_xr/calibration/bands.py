@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -10,19 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nrsdark_xr.calibration.jump import find_jumps, flag_bad_gain
-from nrsdark_xr.calibration.linearize import widen, within
 from nrsdark_xr.calibration.parameters import CalibrationParameters
 from nrsdark_xr.calibration.protocols import JUMP_HALO, LinearizedSamples, RampBuffer
 from nrsdark_xr.calibration.rates import measure_rates
 from nrsdark_xr.calibration.rounding import round_to
+from nrsdark_xr.calibration.rows import cut, widen, within
 from nrsdark_xr.calibration.workspace import Pool, shaped
 from nrsdark_xr.exposures import Exposure
 from nrsdark_xr.references import References
 
 MIN_GROUPS_FOR_JUMPS = 3
 """``JumpStep`` leaves shorter ramps alone."""
-REFIT_COLUMNS = 256
-"""Columns of a band that are read back together: whole chunks of the ramp store."""
 
 
 BandMemory = tuple[NDArray[np.float32], NDArray[np.uint8]]
@@ -140,19 +138,12 @@ class BandCalibration:
         changed : ndarray of bool, shape (y, x)
             Of the whole frame.
         """
-        for columns in cut(self.exposure.xsize, REFIT_COLUMNS):
+        buffer = self.ramps[integration]
+        for columns in cut(slice(0, self.exposure.xsize), buffer.chunk_columns):
             y, x = np.nonzero(changed[rows, columns])
             if y.size == 0:
                 continue
-            shape = (
-                self.exposure.n_groups,
-                rows.stop - rows.start,
-                columns.stop - columns.start,
-            )
-            with self.memory.one() as memory:
-                ramp = shaped(memory[0], shape)
-                self.ramps[integration].read(rows, columns, ramp)
-                ramp = ramp[:, np.newaxis, y, x]
+            ramp = self._read_again(buffer, rows, columns, (y, x))
             y, x = y[np.newaxis] + rows.start, x[np.newaxis] + columns.start
             found = measure_rates(
                 ramp,
@@ -166,6 +157,20 @@ class BandCalibration:
             self.rate[integration, y, x] = found.rate
             self.rate_err[integration, y, x] = found.rate_err
             self.cds_noise[integration, y, x] = found.cds_noise
+
+    def _read_again(
+        self,
+        buffer: RampBuffer,
+        rows: slice,
+        columns: slice,
+        pixels: tuple[NDArray[np.intp], NDArray[np.intp]],
+    ) -> NDArray[np.float32]:
+        """Read a tile that was written; give the ramps of its `pixels`, shape (group, 1, pixel)."""
+        y, x = pixels
+        shape = self.exposure.n_groups, rows.stop - rows.start, columns.stop - columns.start
+        with self.memory.one() as memory:
+            tile = buffer.read(rows, columns, shaped(memory[0], shape))
+            return tile[:, np.newaxis, y, x]
 
     def _linearized(self, rows: slice, around: slice) -> FlaggedBand:
         """Linearize the ramps of a band, and flag its pixels."""
@@ -195,9 +200,3 @@ class BandCalibration:
             overwrite=True,
         )
         self.negative_jumps[:, rows] = found.negative_jumps[:, within(rows, band.around)]
-
-
-def cut(length: int, size: int) -> Iterator[slice]:
-    """Cut a length into pieces of `size`, the last of which may be smaller."""
-    for start in range(0, length, size):
-        yield slice(start, min(start + size, length))

@@ -36,7 +36,7 @@ def bias_groups(
 
     Parameters
     ----------
-    raw : object with ``read(integration, groups, rows)``
+    raw : RawSamples
         Raw samples.
     exposure : Exposure
     integration : int

@@ -26,7 +26,6 @@ from nrsdark_xr.calibration._threads import starting
 from nrsdark_xr.calibration.bands import (
     MIN_GROUPS_FOR_JUMPS,
     BandCalibration,
-    cut,
 )
 from nrsdark_xr.calibration.irs2_samples import Irs2Samples
 from nrsdark_xr.calibration.jump import good_groups
@@ -37,6 +36,7 @@ from nrsdark_xr.calibration.protocols import (
     RampBuffer,
     RawSamples,
 )
+from nrsdark_xr.calibration.rows import cut
 from nrsdark_xr.calibration.saturation import usable_thresholds
 from nrsdark_xr.calibration.snowballs import flag_snowballs
 from nrsdark_xr.calibration.traditional import TraditionalSamples
@@ -98,14 +98,13 @@ def calibrate_exposure(
 
     Parameters
     ----------
-    raw : object with ``read(integration, groups, rows)``
-        Raw samples.
+    raw : RawSamples
     exposure : Exposure
     references : References
         With the mask as it shall be used (`nrsdark_xr.references.clear_hot`). Without a superbias
         none is subtracted.
     parameters : CalibrationParameters
-    ramps : sequence of object with ``write(rows, ramp)`` and ``read(rows, columns, out)``
+    ramps : sequence of RampBuffer
         Takes the linearized ramp of each integration by bands of rows, and gives back what of it
         is fitted again.
     quantum : float, optional
@@ -170,7 +169,7 @@ def calibrate_exposure(
         negative_jumps=np.zeros(image, np.uint16),
         cds_noise=np.empty(image, np.float32),
     )
-    bands = list(cut(exposure.ysize, band_rows))
+    bands = list(cut(slice(0, exposure.ysize), band_rows))
     with starting(threads) as start:
         # Snowballs need the flags of all bands, and one thread only: what is fitted and written
         # meanwhile are the last bands, as many as there is memory for.

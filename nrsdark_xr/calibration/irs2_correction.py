@@ -44,7 +44,7 @@ class Irs2Correction:
 
     Attributes
     ----------
-    raw : object with ``read(integration, groups, rows)``
+    raw : RawSamples
     exposure : Exposure
     integration : int
     bias : ndarray of float32, shape (3200, x)

@@ -78,7 +78,7 @@ def measure_cross_spectra(
 
     Parameters
     ----------
-    raw : object with ``read(integration, groups, rows)``
+    raw : RawSamples
     exposure : Exposure
         In IRS2 readout.
     integration : int

@@ -62,7 +62,7 @@ def look_at_levels(
 
     Parameters
     ----------
-    raw : object with ``read(integration, groups, rows)``
+    raw : RawSamples
     exposure : Exposure
     integration : int
         From 0.
@@ -134,7 +134,7 @@ def look_at_exposure(
 
     Parameters
     ----------
-    raw : object with ``read(integration, groups, rows)``
+    raw : RawSamples
     exposure : Exposure
     references : References
         The weights, and the superbias that is subtracted; without one none is.

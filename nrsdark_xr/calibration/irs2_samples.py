@@ -8,7 +8,7 @@ long as bands need it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import product
 from threading import Condition
 from typing import NamedTuple
@@ -24,15 +24,13 @@ from nrsdark_xr.calibration.irs2_look import look_at_exposure
 from nrsdark_xr.calibration.irs2_saturation import Saturation, SaturationLook
 from nrsdark_xr.calibration.irs2_signals import science_samples
 from nrsdark_xr.calibration.linearity import usable_coefficients
-from nrsdark_xr.calibration.linearize import choose_linearity, within
+from nrsdark_xr.calibration.linearize import ROWS_AT_ONCE, choose_linearity
 from nrsdark_xr.calibration.parameters import CalibrationParameters
 from nrsdark_xr.calibration.protocols import RawSamples
+from nrsdark_xr.calibration.rows import cut, within
 from nrsdark_xr.detector import AMPLIFIER_WIDTH, DQ, irs2
 from nrsdark_xr.exposures import Exposure
 from nrsdark_xr.references import References
-
-ROWS_AT_ONCE = 8
-"""Rows of averaged frames that are linearized together."""
 
 
 class Block(NamedTuple):
@@ -279,7 +277,7 @@ class Irs2Samples:
         if self._exposure.n_frames > 1:
             parts = [
                 self._linearize_averaged(integration, part, block, ramp, groupdq, first_row)
-                for part in cut_rows(rows, ROWS_AT_ONCE)
+                for part in cut(rows, ROWS_AT_ONCE)
             ]
             return np.concatenate(parts)
         coefficients, dq = usable_coefficients(
@@ -328,12 +326,6 @@ class Irs2Samples:
         ramp[:, here] = linearize(block.samples[integration][:, inside], flags)
         groupdq[:, here] = flags
         return dq
-
-
-def cut_rows(rows: slice, size: int) -> Iterator[slice]:
-    """Cut rows into pieces of at most `size`."""
-    for start in range(rows.start, rows.stop, size):
-        yield slice(start, min(start + size, rows.stop))
 
 
 def _in_place_of(

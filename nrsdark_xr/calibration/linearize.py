@@ -17,6 +17,7 @@ from nrsdark_xr.calibration.linearity import (
     usable_coefficients,
 )
 from nrsdark_xr.calibration.parameters import SaturationParameters
+from nrsdark_xr.calibration.rows import cut, widen, within
 from nrsdark_xr.calibration.saturation import flag_saturation, halo_rows
 from nrsdark_xr.calibration.superbias import subtract_bias
 from nrsdark_xr.detector import DQ
@@ -25,6 +26,8 @@ from nrsdark_xr.references import References
 
 Linearize = Callable[[NDArray[np.float32], NDArray[np.uint8]], NDArray[np.float32]]
 """Data and group DQ of a band to its linearized data."""
+ROWS_AT_ONCE = 8
+"""Rows of averaged frames that are worked on together: each step makes arrays of its own."""
 
 
 def rows_around(
@@ -91,12 +94,16 @@ def linearize_band(
     -----
     Equal to `linearize_by_steps` bit for bit.
     """
-    if exposure.n_frames > 1:
-        ramp[:], groupdq[:], linearity_dq = linearize_by_steps(
-            raw, rows, exposure, references, signal, parameters
-        )
-        return linearity_dq
     around, inner = rows_around(rows, exposure, parameters)
+    if exposure.n_frames > 1:
+        found = []
+        for part in cut(rows, ROWS_AT_ONCE):
+            inside, needed = within(part, rows), rows_around(part, exposure, parameters)[0]
+            ramp[:, inside], groupdq[:, inside], linearity_dq = linearize_by_steps(
+                raw[:, within(needed, around)], part, exposure, references, signal, parameters
+            )
+            found.append(linearity_dq)
+        return np.concatenate(found)
     coefficients, linearity_dq = usable_coefficients(
         references.linearity[:, rows], references.linearity_dq[rows]
     )
@@ -200,13 +207,3 @@ def choose_linearity(
         n_frames=exposure.n_frames,
     )
     return averaged, dq | inverse_dq
-
-
-def widen(rows: slice, halo: int, n_rows: int) -> slice:
-    """`rows` and up to `halo` more on each side."""
-    return slice(max(0, rows.start - halo), min(n_rows, rows.stop + halo))
-
-
-def within(rows: slice, around: slice) -> slice:
-    """`rows` counted from the start of `around`."""
-    return slice(rows.start - around.start, rows.stop - around.start)

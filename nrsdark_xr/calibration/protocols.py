@@ -71,6 +71,10 @@ class LinearizedSamples(Protocol):
 class RampBuffer(Protocol):
     """Where the ramp of one integration is kept; different rows are used by several threads."""
 
+    @property
+    def chunk_columns(self) -> int:
+        """Columns that are kept together: to read fewer of them costs as much."""
+
     def write(self, rows: slice, ramp: NDArray[np.float32]) -> None:
         """Keep rows of a ramp, shape (group, row, x); `ramp` will be overwritten afterwards."""
 

@@ -33,7 +33,7 @@ def measure_reference_signal(
 
     Parameters
     ----------
-    raw : object with ``read(integration, groups, rows)``
+    raw : RawSamples
     exposure : Exposure
     references : References
     pixeldq : ndarray of uint32, shape (y, x)
@@ -66,15 +66,16 @@ def measure_reference_signal(
     ]
     unusable = (references.mask & np.uint32(DQ.DO_NOT_USE)) != 0
     bias = None if references.superbias is None else references.superbias.ravel()[pixels.positions]
-
     memory = Pool(lambda: np.empty((1, exposure.ysize, exposure.xsize), np.uint16))
 
     def look(place: tuple[int, int]) -> tuple[refpix.ReferenceSignal, bool]:
         integration, group = place
         with memory.one() as planes:
-            raw.read(integration, slice(group, group + 1), slice(0, exposure.ysize), planes)
-            border = planes.reshape(-1)[pixels.positions][np.newaxis]
-            usable = any_usable(planes[0], unusable)
+            plane = raw.read(
+                integration, slice(group, group + 1), slice(0, exposure.ysize), planes
+            )[0]
+            border = plane.reshape(-1)[pixels.positions][np.newaxis]
+            usable = any_usable(plane, unusable)
         samples = scale_groups(
             border, n_frames=exposure.n_frames, frame_divisor=exposure.frame_divisor
         )

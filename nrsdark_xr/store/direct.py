@@ -99,7 +99,7 @@ class ChunkFiles:
     def _fetch(self, key: str, buffer: memoryview, n_bytes: int) -> memoryview:
         """Read an encoded chunk of `n_bytes` when decoded, checked to be whole."""
         try:
-            with (self.folder / key).open("rb", buffering=0) as file:
+            with (self.folder / key).open("rb") as file:
                 size = file.readinto(buffer)
         except FileNotFoundError as error:
             raise MissingChunkError(f"{self.array.basename}/{key}") from error

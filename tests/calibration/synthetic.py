@@ -46,6 +46,7 @@ class ArrayBuffer:
 
     def __init__(self, shape: tuple[int, int, int]) -> None:
         self.ramp = np.full(shape, np.nan, dtype=np.float32)
+        self.chunk_columns = 256
 
     def write(self, rows: slice, ramp: np.ndarray) -> None:
         self.ramp[:, rows] = ramp

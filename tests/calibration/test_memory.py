@@ -43,6 +43,7 @@ class FileBuffer:
     def __init__(self, path: Path, case: Case) -> None:
         self.descriptor = os.open(path, os.O_RDWR | os.O_CREAT)
         self.n_rows, self.n_columns = case.exposure.ysize, case.exposure.xsize
+        self.chunk_columns = 256
 
     def _offset(self, group: int, rows: slice) -> int:
         return 4 * (group * self.n_rows + rows.start) * self.n_columns
