@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from zarr.codecs import BloscCodec, BytesCodec
 from zarr.codecs.blosc import BloscShuffle
 
+from nrsdark_xr.store.direct import is_little_endian
 from nrsdark_xr.store.location import Location, write_atomically
 
 _SHUFFLES = {
@@ -85,7 +86,7 @@ def write_whole_chunks(
 def _encoder(array: Any) -> Callable[[NDArray[Any]], bytes] | None:
     """Tell how chunks become bytes; None if otherwise than this package has it."""
     match array.metadata.codecs:
-        case (BytesCodec(), BloscCodec() as codec):
+        case (BytesCodec(), BloscCodec() as codec) if is_little_endian(array):
             shuffle = _SHUFFLES[codec.shuffle]
             blosc = Blosc(codec.cname.value, codec.clevel, shuffle, codec.blocksize)
             return blosc.encode

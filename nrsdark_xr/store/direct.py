@@ -22,9 +22,10 @@ from zarr.codecs import BloscCodec, BytesCodec
 
 from nrsdark_xr.store.location import CompleteStore, MissingChunkError
 
+_NATIVE = sys.byteorder == "little"
+"""Chunks are decoded into arrays of this machine's byte order."""
 _SIZES = struct.Struct("<4xI4xI")
 """Bytes decoded and encoded, in the header of a Blosc buffer (README_CHUNK_FORMAT of c-blosc)."""
-_LITTLE = "little"
 
 
 @dataclass(frozen=True)
@@ -48,10 +49,8 @@ class ChunkFiles:
         if not isinstance(array.store, CompleteStore) or array.store.location.local is None:
             return None
         match array.metadata.codecs:
-            case (BytesCodec(endian=order), BloscCodec()):
-                stored = _LITTLE if order is None else order.value  # None: single bytes
-                if stored == sys.byteorder == _LITTLE:
-                    return cls(array, array.store.location.local / array.basename)
+            case (BytesCodec(), BloscCodec()) if is_little_endian(array) and _NATIVE:
+                return cls(array, array.store.location.local / array.basename)
         return None
 
     def read(self, row: int, part: Sequence[slice], out: NDArray[Any]) -> None:
@@ -107,6 +106,12 @@ class ChunkFiles:
         if size < blosc.MAX_OVERHEAD or _SIZES.unpack_from(buffer) != (n_bytes, size):
             raise ValueError(f"{self.array.basename}/{key} has the wrong size")
         return buffer[:size]
+
+
+def is_little_endian(array: Any) -> bool:
+    """Whether the first codec of an array stores bytes in this order, or single ones."""
+    order = array.metadata.codecs[0].endian
+    return order is None or order.value == "little"
 
 
 def _shifted(part: slice, start: int) -> slice:

@@ -16,8 +16,8 @@ from nrsdark_xr.calibration import CalibrationParameters, calibrate_exposure
 from tests.calibration.irs2_synthetic import make_irs2_case
 from tests.calibration.synthetic import Case, make_case
 
-GROUPS = {"NRSRAPID": 88, "NRSIRS2RAPID": 200}
-LIMITS_MIB = {"NRSRAPID": 1792, "NRSIRS2RAPID": 5120}
+LIMITS_MIB = {("NRSRAPID", 1, 88): 1280, ("NRSRAPID", 2, 44): 1280, ("NRSIRS2RAPID", 1, 200): 5120}
+"""By READPATT, integrations and groups."""
 
 
 class RepeatingReader:
@@ -29,7 +29,7 @@ class RepeatingReader:
     def read(
         self, integration: int, groups: slice, rows: slice, out: np.ndarray | None = None
     ) -> np.ndarray:
-        base = self.raw[integration]
+        base = self.raw[integration % len(self.raw)]
         if out is None:
             out = np.empty_like(base, shape=(groups.stop - groups.start, *base[0, rows].shape))
         for number, plane in zip(range(groups.start, groups.stop), out, strict=True):
@@ -61,31 +61,45 @@ class FileBuffer:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("readpatt", GROUPS)
-def test_peak_memory_of_a_full_frame(readpatt: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("readpatt", "integrations", "groups"), LIMITS_MIB)
+def test_peak_memory_of_a_full_frame(
+    readpatt: str, integrations: int, groups: int, tmp_path: Path
+) -> None:
     module = "tests.calibration.test_memory"
-    command = [sys.executable, "-m", module, str(tmp_path / "ramp"), readpatt]
-    root = Path(__file__).parents[2]
-    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
-    assert int(done.stdout) < LIMITS_MIB[readpatt]
+    given = [str(tmp_path), readpatt, str(integrations), str(groups)]
+    done = subprocess.run(
+        [sys.executable, "-m", module, *given],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert int(done.stdout) < LIMITS_MIB[readpatt, integrations, groups]
 
 
-def main(path: Path, readpatt: str) -> None:
-    is_irs2 = readpatt == "NRSIRS2RAPID"
-    short = make_irs2_case("NRS1", n_groups=2) if is_irs2 else make_case("NRS1", "FULL", n_groups=2)
-    raw_shape = (1, GROUPS[readpatt], *short.raw.shape[2:])
-    exposure = replace(short.exposure, n_groups=GROUPS[readpatt], raw_shape=raw_shape)
+def main(directory: Path, readpatt: str, integrations: int, groups: int) -> None:
+    if readpatt == "NRSIRS2RAPID":
+        short = make_irs2_case("NRS1", n_groups=2)
+    else:
+        short = make_case("NRS1", "FULL", n_groups=2)
+    exposure = replace(
+        short.exposure,
+        n_integrations=integrations,
+        n_groups=groups,
+        raw_shape=(integrations, groups, *short.raw.shape[2:]),
+    )
     case = replace(short, exposure=exposure)
-    (maps,) = calibrate_exposure(
+    buffers = [FileBuffer(directory / str(number), case) for number in range(integrations)]
+    results = calibrate_exposure(
         RepeatingReader(case.raw),
         case.exposure,
         case.references,
         CalibrationParameters(),
-        [FileBuffer(path, case)],
+        buffers,
     )
-    assert np.isfinite(maps.rate).any()
+    assert all(np.isfinite(maps.rate).any() for maps in results)
     sys.stdout.write(str(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024))
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2])
+    main(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))

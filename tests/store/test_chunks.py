@@ -54,8 +54,16 @@ def test_the_files_are_those_of_zarr(tmp_path: Path, dtype: str) -> None:
     assert files(tmp_path / "ours") == files(tmp_path / "theirs")
 
 
-def test_what_is_coded_otherwise_is_left_to_zarr(tmp_path: Path) -> None:
-    array = create(tmp_path, "f4", compressors=[zarr.codecs.ZstdCodec()])
+@pytest.mark.parametrize(
+    "coded",
+    [
+        {"compressors": [zarr.codecs.ZstdCodec()]},
+        {"compressors": [compressor("f4")], "serializer": zarr.codecs.BytesCodec(endian="big")},
+    ],
+    ids=["zstd", "big-endian"],
+)
+def test_what_is_coded_otherwise_is_left_to_zarr(tmp_path: Path, coded: dict[str, Any]) -> None:
+    array = create(tmp_path, "f4", **coded)
     values = some("f4")
     write_chunks(array, Location.of(tmp_path, None), 0, (0, 0, 0), values)
     np.testing.assert_array_equal(array[0], values)
