@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -95,9 +94,13 @@ def block_median(image: NDArray[Any], max_shape: tuple[int, int] = MAX_PIXELS) -
     padded = np.pad(image, ((0, -ny % fy), (0, -nx % fx)), constant_values=np.nan)
     blocks = padded.reshape(padded.shape[0] // fy, fy, padded.shape[1] // fx, fx)
     values = blocks.transpose(0, 2, 1, 3).reshape(blocks.shape[0], blocks.shape[2], fy * fx)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "All-NaN slice")
-        return np.nanmedian(values, axis=-1)
+    ordered = np.sort(values, axis=-1)  # NaN last; many times faster than np.nanmedian
+    count = np.isfinite(ordered).sum(axis=-1, keepdims=True)
+    middle = [
+        np.take_along_axis(ordered, np.maximum(place, 0), axis=-1)[..., 0]
+        for place in ((count - 1) // 2, np.minimum(count // 2, fy * fx - 1))
+    ]
+    return np.mean(middle, axis=0)
 
 
 def image_map(

@@ -106,11 +106,13 @@ def to_png(figure: Figure, *, dpi: int = PNG_DPI, few_colors: bool = False) -> b
         their rarer colours.
     """
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
     if not few_colors:
+        figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
         return buffer.getvalue()
+    figure.savefig(buffer, format="rgba", dpi=dpi)
+    width, height = (int(inches * dpi) for inches in figure.get_size_inches())
     picture = (
-        Image.open(buffer)
+        Image.frombuffer("RGBA", (width, height), buffer.getvalue(), "raw", "RGBA", 0, 1)
         .convert("RGB")
         .quantize(_PALETTE_COLORS, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
     )
