@@ -60,19 +60,33 @@ class Weights:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Covariances:
-    """Covariances of streams of unit amplitude by distance in time."""
+class _OfStream:
+    """Covariance of a stream of unit amplitude at evenly spaced distances in time.
 
-    pink: Covariance
-    """By ticks."""
-    alternating: Covariance
-    """By two ticks."""
+    Attributes
+    ----------
+    mirrored : ndarray, shape (2 length - 1,)
+        At distances 1 - length to length - 1.
+    """
 
-    def pinks(self, distance: NDArray[np.int64]) -> Covariance:
-        return self.pink[np.abs(distance)]
+    mirrored: NDArray[np.float64]
 
-    def alternatings(self, distance: NDArray[np.int64]) -> Covariance:
-        return self.alternating[np.abs(distance)]
+    @classmethod
+    def of_length(cls, length: int) -> _OfStream:
+        """Covariance of a stream that is drawn in this length."""
+        power = 2 * pink_scale(length).astype(np.float64) ** 2
+        covariance = scipy.fft.irfft(power, length) / length
+        return cls(np.concatenate([covariance[:0:-1], covariance]))
+
+    def at(self, first: int, count: int, step: int = 1) -> Covariance:
+        """Values at `count` distances, `step` apart."""
+        start = self.mirrored.size // 2 + first
+        return self.mirrored[start : start + count * step : step]
+
+    @property
+    def variance(self) -> float:
+        """At distance 0."""
+        return float(self.mirrored[self.mirrored.size // 2])
 
 
 def optimal_weights(parameters: SimulationParameters, coupling: NDArray[np.float64]) -> Weights:
@@ -87,12 +101,15 @@ def optimal_weights(parameters: SimulationParameters, coupling: NDArray[np.float
     amplitude = amplitudes(parameters.noise)
     white = (parameters.noise.white * parameters.reference_pixels.noise_ratio) ** 2
     delay = parameters.irs2.reference_output_delay
-    unit = _Covariances(_covariance(STREAM_TICKS), _covariance(STREAM_TICKS // 2))
-    rr_pink, rr_alternating, rr_white = _among_reference_samples(unit)
-    nr_pink, nr_alternating = _with_reference_samples(unit, early=0)
-    or_pink, _ = _with_reference_samples(unit, early=-delay)
-    no_pink = _between_outputs(unit, early=delay)
-    oo_pink = _between_outputs(unit, early=0).real
+    # Two ticks are one column of a parity.
+    by_ticks = _OfStream.of_length(STREAM_TICKS)
+    by_columns = _OfStream.of_length(STREAM_TICKS // 2)
+    rr_pink, rr_alternating, rr_white = _among_reference_samples(by_ticks, by_columns)
+    nr_pink = _with_reference_samples(by_ticks, early=0)
+    nr_alternating = _alternating_with_reference_samples(by_columns)
+    or_pink = _with_reference_samples(by_ticks, early=-delay)
+    no_pink = _between_outputs(by_ticks, early=delay)
+    oo_pink = _between_outputs(by_ticks, early=0).real
 
     common, alternating = amplitude.common**2, amplitude.alternating**2
     # A gap is filled from its neighbours: with their pink noise, but with little white noise.
@@ -111,18 +128,14 @@ def optimal_weights(parameters: SimulationParameters, coupling: NDArray[np.float
         half_alpha = (no * rr - nr * cross.conj()) / determinant
         beta[amplifier], alpha[amplifier] = _whole(half_beta), _whole(half_alpha)
         explained = _whole(half_beta * nr.conj() + half_alpha * no.conj()).real.sum()
-        total = pink * unit.pink[0] + alternating * unit.alternating[0]
+        total = pink * by_ticks.variance + alternating * by_columns.variance
         rest[amplifier] = np.sqrt(total - explained / FRAME_TICKS**2)
     return Weights(alpha, beta, rest)
 
 
-def _covariance(length: int) -> Covariance:
-    """Covariance of a drawn stream of unit amplitude by distance, shape (length,)."""
-    power = 2 * pink_scale(length).astype(np.float64) ** 2
-    return scipy.fft.irfft(power, length) / length
-
-
-def _among_reference_samples(unit: _Covariances) -> tuple[Spectrum, Spectrum, Spectrum]:
+def _among_reference_samples(
+    by_ticks: _OfStream, by_columns: _OfStream
+) -> tuple[Spectrum, Spectrum, Spectrum]:
     """S_RR of pink, alternating and white noise of unit amplitude.
 
     All pairs of slots, sorted by where they are in the visit (slot), how many visits and how many
@@ -131,7 +144,7 @@ def _among_reference_samples(unit: _Covariances) -> tuple[Spectrum, Spectrum, Sp
     pink, alternating, white = (np.zeros(2 * FRAME_TICKS) for _ in range(3))
     lines = np.arange(1 - DETECTOR_SIZE, DETECTOR_SIZE)
     reads = tuple(zip(SLOTS, SOURCES, strict=True))
-    # Two ticks are one column of a parity; visits and lines have even lengths.
+    # Visits and lines have even lengths.
     offsets = Counter(
         (slot - other_slot, source - other_source, source // 2 - other_source // 2)
         for slot, source in reads
@@ -140,49 +153,63 @@ def _among_reference_samples(unit: _Covariances) -> tuple[Spectrum, Spectrum, Sp
     for (slots, sources, columns), number in offsets.items():
         sign = 1 if slots % 2 == 0 else -1
         for visits in range(1 - VISITS, VISITS):
-            apart = visits * VISIT_TICKS + lines * LINE_TICKS
+            apart = visits * VISIT_TICKS + int(lines[0]) * LINE_TICKS
             pairs = number * (VISITS - abs(visits)) * (DETECTOR_SIZE - np.abs(lines))
-            place = FRAME_TICKS + apart + slots
-            distance = apart + sources
-            pink[place] += pairs * unit.pinks(distance)
-            alternating[place] += sign * pairs * unit.alternatings(apart // 2 + columns)
-            white[place] += pairs * (distance == 0)
+            start = FRAME_TICKS + apart + slots
+            place = slice(start, start + lines.size * LINE_TICKS, LINE_TICKS)
+            pink[place] += pairs * by_ticks.at(apart + sources, lines.size, LINE_TICKS)
+            alternating[place] += (
+                sign * pairs * by_columns.at(apart // 2 + columns, lines.size, LINE_TICKS // 2)
+            )
+            white[place] += pairs * (visits * VISIT_TICKS + lines * LINE_TICKS + sources == 0)
     return _spectrum(_fold(pink)), _spectrum(_fold(alternating)), _spectrum(_fold(white))
 
 
-def _with_reference_samples(unit: _Covariances, *, early: int) -> tuple[Spectrum, Spectrum]:
-    """S_NR of pink and alternating noise of unit amplitude, N being `early` by some ticks."""
-    pink, alternating = np.zeros(FRAME_TICKS), np.zeros(FRAME_TICKS)
-    for slot, source in zip(SLOTS, SOURCES, strict=True):
-        for distance, overlap in _distances():
-            pairs = overlap * VISITS / LINE_TICKS
-            sign = np.where(distance % 2 == 0, 1, -1)
-            pink += pairs * unit.pinks(distance + slot - source + early)
-            halves = (distance + slot) // 2 - source // 2
-            alternating += sign * pairs * unit.alternatings(halves)
-    return _spectrum(pink), _spectrum(alternating)
-
-
-def _between_outputs(unit: _Covariances, *, early: int) -> Spectrum:
-    """Spectrum of pink noise of unit amplitude that one of two outputs sees earlier."""
+def _with_reference_samples(by_ticks: _OfStream, *, early: int) -> Spectrum:
+    """S_NR of pink noise of unit amplitude, N being `early` by some ticks."""
     pink = np.zeros(FRAME_TICKS)
-    for distance, overlap in _distances():
-        pink += overlap * unit.pinks(distance + early)
+    for slot, source in zip(SLOTS, SOURCES, strict=True):
+        for first, overlap in _distances():
+            pairs = overlap * VISITS / LINE_TICKS
+            pink += pairs * by_ticks.at(first + slot - source + early, FRAME_TICKS)
     return _spectrum(pink)
 
 
-def _distances() -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+def _alternating_with_reference_samples(by_columns: _OfStream) -> Spectrum:
+    """S_NR of alternating noise of unit amplitude."""
+    alternating = np.zeros(FRAME_TICKS)
+    sign = np.where(np.arange(FRAME_TICKS) % 2 == 0, 1, -1)  # of even first distances
+    for slot, source in zip(SLOTS, SOURCES, strict=True):
+        for first, overlap in _distances():
+            pairs = overlap * VISITS / LINE_TICKS
+            column, second = divmod(first + slot, 2)
+            each = by_columns.at(column - source // 2, FRAME_TICKS // 2 + 1)
+            at_ticks = np.repeat(each, 2)[second : second + FRAME_TICKS]
+            alternating += sign * pairs * at_ticks
+    return _spectrum(alternating)
+
+
+def _between_outputs(by_ticks: _OfStream, *, early: int) -> Spectrum:
+    """Spectrum of pink noise of unit amplitude that one of two outputs sees earlier."""
+    pink = np.zeros(FRAME_TICKS)
+    for first, overlap in _distances():
+        pink += overlap * by_ticks.at(first + early, FRAME_TICKS)
+    return _spectrum(pink)
+
+
+def _distances() -> Iterator[tuple[int, NDArray[np.int64]]]:
     """Distances in time 0, 1, ... and those that a Fourier transform takes for the same.
 
     Yields
     ------
-    distance : ndarray of int, shape (ticks,)
+    first : int
+        The first of them; one follows for each tick of a frame.
     overlap : ndarray of int, shape (ticks,)
         Pairs of ticks of a frame that are so far apart.
     """
-    distance = np.arange(FRAME_TICKS)
-    yield distance, FRAME_TICKS - distance
-    yield distance - FRAME_TICKS, distance
+    ticks = np.arange(FRAME_TICKS)
+    yield 0, FRAME_TICKS - ticks
+    yield -FRAME_TICKS, ticks
 
 
 def _fold(covariance: Covariance) -> Covariance:

@@ -50,7 +50,7 @@ def write_uncal(
         start = file.tell()
         for group in groups:
             # FITS keeps unsigned numbers as signed ones with an offset of 2**15.
-            file.write((group ^ np.uint16(_SIGN_BIT)).astype(">u2").tobytes())
+            file.write((group ^ np.uint16(_SIGN_BIT)).astype(">u2").data)
         _pad(file, start)
         file.write(after)
     part.rename(path)
