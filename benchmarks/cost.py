@@ -3,11 +3,15 @@
     python benchmarks/cost.py [--workers 1 10 100] [--trad 300] [--irs2 300] [--tasks 100000]
 
 Bytes and requests of an exposure are those that `nrsdark plan` predicts for object storage; core
-seconds of tasks are measured ones: `MEASURED`. Wall times come from the scheduler of distributed
-itself: it is given a stand-in for each task of the real runs, and again as many as `--tasks`, which
-wait as long as those take, times a scale that makes all of them last about `--seconds`. Its own
-work per task is therefore overstated by the scale; it is told beside, and added to the real times.
-The client makes dark, mask and report of each run by itself meanwhile.
+seconds of tasks are measured ones: `MEASURED`. The last table comes from the scheduler of
+distributed itself: it is given a stand-in for each task of the real runs, and again as many as
+`--tasks`, which wait as long as those take, times a scale that makes all of them last about
+`--seconds`. What they take beyond that is its own work (and that of client and workers, which are
+in the same process here); it is told per task, and added to the real times. The client makes dark,
+mask and report of each run by itself meanwhile.
+
+Tables go to stdout as Markdown, progress to stderr. All of it takes about seven minutes on a quiet
+machine.
 """
 
 from __future__ import annotations
@@ -37,10 +41,10 @@ from nrsdark_xr.plan.steps import (
     synthesize_product,
 )
 from nrsdark_xr.steps.raw_reads import refpix_reads
-from nrsdark_xr.store.schema import Configuration
+from nrsdark_xr.store.schema import Configuration, Step
 
 HOUR = 3600.0
-GB = 1e9
+GB, TB = 1e9, 1e12
 
 
 @dataclass(frozen=True)
@@ -62,14 +66,32 @@ class CoreSeconds:
     client: float
 
 
+CALIBRATION = {"traditional": 12.0, "IRS2": 60.0}
+"""CPU seconds of ``benchmarks/calibrate.py --cores 1`` on simulated NRS1 full frames: 88 groups of
+NRSRAPID, 200 of NRSIRS2RAPID."""
+BIAS_GROUPS = {"traditional": 1.0, "IRS2": 2.0}
+"""CPU seconds of stage `bias` of ``nrsdark run`` on such frames, by exposure."""
+SPECTRA = 25.0
+"""CPU seconds of stage `refpix`, by exposure of IRS2."""
+AVERAGE = {"traditional": 7.0, "IRS2": 15.0}
+"""CPU seconds of stages `average` and `flags`, by exposure: ``benchmarks/average.py --cpu`` on ten
+exposures, and a third more for flags."""
+CLIENT = {"traditional": 35.0, "IRS2": 80.0}
+"""Wall seconds of all stages of the client in the two runs of docs/performance.md."""
+
 MEASURED = {
-    "traditional, 88 groups": CoreSeconds(prepare=13.0, average=7.0, client=35.0),
-    "IRS2, 200 groups": CoreSeconds(prepare=88.0, average=15.0, client=80.0),
+    "traditional, 88 groups": CoreSeconds(
+        prepare=CALIBRATION["traditional"] + BIAS_GROUPS["traditional"],
+        average=AVERAGE["traditional"],
+        client=CLIENT["traditional"],
+    ),
+    "IRS2, 200 groups": CoreSeconds(
+        prepare=CALIBRATION["IRS2"] + BIAS_GROUPS["IRS2"] + SPECTRA,
+        average=AVERAGE["IRS2"],
+        client=CLIENT["IRS2"],
+    ),
 }
-"""Full frames. `prepare`: 12 to calibrate (``benchmarks/calibrate.py``), 1 for the bias groups; of
-IRS2 60, 2, and 25 for spectra. `average`: 6.5 for 461 million samples in 10 exposures
-(``benchmarks/average.py --cpu``), and a third more for flags. `client`: wall seconds of its stages
-in two runs of docs/performance.md."""
+"""Full frames, measured on two cores of an AMD EPYC on 2026-11-20."""
 
 
 @dataclass(frozen=True)
@@ -103,6 +125,14 @@ class Kind:
             runs.append([self.seconds.prepare] * n + [self.seconds.average * n / blocks] * blocks)
         return runs
 
+    def stored(self) -> Traffic:
+        """Written to the store per exposure."""
+        configuration = Configuration.of(self.exposure)
+        steps: tuple[Step, ...] = ("bias", "prepare")
+        if is_irs2(self.exposure.readpatt):
+            steps = ("refpix", *steps)
+        return sum((step_row_traffic(configuration, step) for step in steps), NOTHING)
+
     def traffic(self, files: int) -> tuple[Traffic, Traffic]:
         """Read and written per exposure, in runs of `files` exposures."""
         configuration = Configuration.of(self.exposure)
@@ -112,8 +142,7 @@ class Kind:
             read += raw_traffic(self.exposure, step, parameters)
         if is_irs2(self.exposure.readpatt):
             read += Traffic(*refpix_reads(self.exposure, CrossSpectraParameters()))
-        written = step_row_traffic(configuration, "bias")
-        written += step_row_traffic(configuration, "prepare")
+        written = self.stored()
         shared_read = shared_written = NOTHING
         for product in (average_product, synthesize_product):
             plan = product(configuration, files)
@@ -176,25 +205,27 @@ def one_after_another(kinds: Sequence[Kind], files: int, workers: int) -> float:
     return total
 
 
-QUIET = {
+STAND_IN_SETTINGS = {
     "distributed.worker.profile.enabled": False,
     "distributed.admin.system-monitor.interval": "60s",
+    "distributed.scheduler.worker-saturation": 10,
 }
-"""Settings of stand-ins: a hundred workers in one process need not look at it a hundred times."""
+"""A hundred workers in one process need not look at it a hundred times; and stand-ins are shorter
+than the 2 ms in which messages are gathered, so that a worker needs a few at hand."""
 
 
 async def _wait(seconds: float, _number: int) -> None:
     await asyncio.sleep(seconds)
 
 
-def stand_in_run(lengths: Sequence[float], workers: int, scale: float) -> float:
-    """Seconds that distributed takes for stand-ins of tasks, on workers within this process."""
+def stand_in_run(lengths: Sequence[float], workers: int, scale: float) -> tuple[float, float]:
+    """Wall and CPU seconds that distributed takes for stand-ins, on workers in this process."""
     import dask
     from distributed import Client, LocalCluster, wait
 
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
     with (
-        dask.config.set(QUIET),
+        dask.config.set(STAND_IN_SETTINGS),
         LocalCluster(
             n_workers=workers,
             threads_per_worker=1,
@@ -207,9 +238,9 @@ def stand_in_run(lengths: Sequence[float], workers: int, scale: float) -> float:
     ):
         client.wait_for_workers(workers)
         scaled = [length * scale for length in lengths]
-        started = time.perf_counter()
+        started, cpu = time.perf_counter(), time.process_time()
         wait(client.map(_wait, scaled, range(len(scaled)), pure=False, batch_size=1000))
-        return time.perf_counter() - started
+        return time.perf_counter() - started, time.process_time() - cpu
 
 
 def tell_costs(kinds: Sequence[Kind], files: int) -> None:
@@ -230,6 +261,24 @@ def tell_costs(kinds: Sequence[Kind], files: int) -> None:
         )
     heads = ("per exposure", "raw [GB]", "read [GB]", "written [GB]", "requests", "core-hours")
     print_table(heads, rows)
+    totals = [
+        sum(kind.number * figure for kind, figure in zip(kinds, figures, strict=True))
+        for figures in zip(*(_totals(kind, files) for kind in kinds), strict=True)
+    ]
+    raw, read, written, requests, stored = totals
+    print(
+        f"\nall {sum(kind.number for kind in kinds)}: {raw / TB:.1f} TB raw, {read / TB:.1f} TB "
+        f"read, {written / TB:.1f} TB written, {requests / 1e6:.1f} million requests; "
+        f"stores of {stored / TB:.1f} TB"
+    )
+
+
+def _totals(kind: Kind, files: int) -> tuple[int, ...]:
+    """Bytes raw, read and written, requests, and bytes in the store, of one exposure."""
+    read, written = kind.traffic(files)
+    stored = kind.stored()
+    requests = read.objects + written.objects
+    return kind.exposure.data_bytes, read.n_bytes, written.n_bytes, requests, stored.n_bytes
 
 
 def tell_walls(kinds: Sequence[Kind], files: int, workers: Sequence[int]) -> list[float]:
@@ -262,7 +311,8 @@ def tell_stand_ins(
         for number in workers:
             scale = seconds * number / sum(tasks)
             shortest = makespan(tasks, number)
-            taken = stand_in_run(tasks, number, scale)
+            print(f"  {count:,} stand-ins on {number} workers …", file=sys.stderr, flush=True)
+            taken, cpu = stand_in_run(tasks, number, scale)
             own = max(0.0, taken - shortest * scale)
             rows.append(
                 (
@@ -272,10 +322,11 @@ def tell_stand_ins(
                     f"{shortest * scale:.0f}",
                     f"{taken:.0f}",
                     f"{1e3 * own / count:.2f}",
+                    f"{1e3 * cpu / count:.2f}",
                     f"{(shortest + own) / HOUR:.2f}",
                 )
             )
-            print(f"  {count:,} stand-ins on {number} workers: {taken:.0f} s", file=sys.stderr)
+            print(f"  {taken:.0f} s", file=sys.stderr, flush=True)
     heads = (
         "tasks",
         "workers",
@@ -283,6 +334,7 @@ def tell_stand_ins(
         "stand-ins alone [s]",
         "by distributed [s]",
         "its work per task [ms]",
+        "CPU time of that [ms]",
         "tasks and its work [h]",
     )
     print()
@@ -296,7 +348,7 @@ def main() -> None:
     parser.add_argument("--irs2", type=int, default=300, help="IRS2 full frames to date")
     parser.add_argument("--files", type=int, default=15, help="exposures of a run")
     parser.add_argument("--tasks", type=int, nargs="*", default=[100_000], help="more stand-ins")
-    parser.add_argument("--seconds", type=float, default=20, help="stand-ins alone last so long")
+    parser.add_argument("--seconds", type=float, default=10, help="stand-ins alone last so long")
     given = parser.parse_args()
     trad, irs2 = MEASURED
     kinds = (

@@ -510,3 +510,44 @@ def test_memory_grows_with_what_it_is_for(raw):
     )
     assert one < two < all_at_once == more  # a block for each thread
     assert peak("prepare", n_integrations=200) > peak("prepare")
+
+
+DOCUMENTED = {
+    "`prepare`, traditional, 88 groups": ("NRSRAPID", 88, 15),
+    "`prepare`, IRS2, 200 groups": ("NRSIRS2RAPID", 200, 15),
+    "other steps, 15 exposures": ("NRSIRS2RAPID", 200, 15),
+    "other steps, 40 exposures": ("NRSIRS2RAPID", 200, 40),
+    "other steps, 100 exposures": ("NRSIRS2RAPID", 200, 100),
+}
+"""Rows of the table of memory in docs/operations.md: readout, groups, exposures."""
+
+
+def documented_memory(raw: Project, row: str, threads: int, **options: Any) -> Any:
+    readpatt, n_groups, n_files = DOCUMENTED[row]
+    return memory_module.step_memory(
+        full_frame(raw, readpatt, n_groups),
+        n_files=n_files,
+        threads=threads,
+        client_threads=2,
+        makes_weights="IRS2" in readpatt,
+        **options,
+    )
+
+
+@pytest.mark.parametrize("row", DOCUMENTED)
+def test_users_are_told_the_memory_that_is_planned(raw, row):
+    told = (Path(__file__).parents[1] / "docs/operations.md").read_text()
+    figures = []
+    for threads in (1, 2, 4):
+        needs = documented_memory(raw, row, threads)
+        steps = ["prepare"] if "prepare" in row else [step for step in STEPS if step != "prepare"]
+        figures.append(max(needs[step].worker for step in steps) / GB)
+    assert f"| {row} | {' | '.join(f'{figure:.1f} GB' for figure in figures)} |" in told
+    client = max(need.client for need in needs.values()) / GB
+    assert f"The client takes {client:.1f} GB" in told
+
+
+def test_users_are_told_what_the_stock_engine_takes(raw):
+    told = (Path(__file__).parents[1] / "docs/operations.md").read_text()
+    needs = documented_memory(raw, "`prepare`, traditional, 88 groups", 1, engine="jwst")
+    assert f"`engine: jwst` holds whole exposures: {needs['prepare'].worker / GB:.1f} GB" in told

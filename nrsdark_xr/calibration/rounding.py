@@ -1,4 +1,8 @@
-"""Rounding of ramps, so that they compress."""
+"""Rounding of ramps, so that they compress.
+
+Our calibration rounds before it looks for jumps; of the stock engine, ramps are rounded when they
+are written, so that its jumps and rates are those of the ramps before.
+"""
 
 from __future__ import annotations
 

@@ -18,7 +18,8 @@ class RampParameters(Parameters):
     quantum: float | None = Field(default=None, gt=0, le=1)
     """Round linearized ramps to whole multiples of this many DN; a power of two, such as 1/64 =
     0.015625, which makes stores a third smaller at an error of 0.0045 DN rms. Jumps and rates are
-    those of the rounded ramps. Not rounded unless given (``benchmarks/codec.py``)."""
+    those of the rounded ramps; with ``engine: jwst``, which rounds what it writes, those of the
+    ramps before. Not rounded unless given (``benchmarks/codec.py``)."""
 
     @field_validator("quantum")
     @classmethod
