@@ -37,8 +37,8 @@ def map_kernel(
     """Apply `kernel` block by block.
 
     Where `xarray.apply_ufunc` moves core dimensions to the end and spends a task on every
-    transposed input and output, this passes blocks as they are and packs the outputs of one call
-    into one record array.
+    transposed input and output, this passes blocks as they are and calls the kernel once for all of
+    its outputs.
 
     Parameters
     ----------
@@ -100,67 +100,58 @@ def _lazy(
     layout: dict[Any, Any] = {}
     for array in arrays:  # the first that is lazy decides
         layout = {**array.chunksizes, **layout}
-    record = np.dtype(
-        [
-            (name, np.dtype(output.dtype), (output.size,) if output.size else ())
-            for name, output in outputs.items()
-        ]
-    )
     arguments: list[Any] = []
     for array in arrays:
         chunks = {dim: layout[dim] for dim in array.dims if dim in layout}
         arguments += [array.chunk(chunks).data, array.dims]
     # Dask fuses reading into the kernel unless a dimension is contracted: keep it, of length 1.
     kept = arrays[0].dims
-    reduced = tuple(axis for axis, dim in enumerate(kept) if dim not in dims)
-    packed = da.blockwise(
-        _packed,
+    reduced = [axis for axis, dim in enumerate(kept) if dim not in dims]
+    # The blocks of this array are tuples, which never leave the task that takes them apart: arrays
+    # of records would hold the outputs once more, and again when their fields are made contiguous.
+    together = da.blockwise(
+        _call,
         kept,
         *arguments,
         kernel=kernel,
         options=options,
-        record=record,
-        reduced=reduced,
+        dtypes=tuple(np.dtype(output.dtype) for output in outputs.values()),
         adjust_chunks={kept[axis]: 1 for axis in reduced},
-        dtype=record,
-        meta=np.empty((0,) * len(kept), record),
+        dtype=object,
+        meta=np.empty((0,) * len(kept), object),
         token=getattr(kernel, "__name__", "kernel").strip("_"),
     )
     # Not `map_blocks`, which copies blocks when it drops dimensions.
     return [
         da.blockwise(
-            _field,
+            _take,
             (output.dim, *dims) if output.size else dims,
-            packed,
+            together,
             kept,
-            field=name,
-            reduced=reduced,
+            number=number,
+            n_reduced=len(reduced),
             new_axes={output.dim: output.size} if output.size else {},
-            dtype=record[name].base,
-            meta=np.empty((0,) * (len(dims) + bool(output.size)), record[name].base),
+            dtype=output.dtype,
+            meta=np.empty((0,) * (len(dims) + bool(output.size)), output.dtype),
         )
-        for name, output in outputs.items()
+        for number, output in enumerate(outputs.values())
     ]
 
 
-def _packed(
+def _call(
     *blocks: NDArray[Any],
     kernel: Kernel,
     options: dict[str, Any],
-    record: np.dtype[Any],
-    reduced: tuple[int, ...],
-) -> NDArray[Any]:
-    """Call `kernel` and put its outputs into one array, with reduced dimensions of length 1."""
+    dtypes: tuple[np.dtype[Any], ...],
+) -> tuple[NDArray[Any], ...]:
+    """Call `kernel`; its outputs get the types that were declared."""
     results = kernel(*blocks, **options)
-    packed = np.empty(results[0].shape, record)
-    for name, result in zip(record.names or (), results, strict=True):
-        packed[name] = np.moveaxis(result, 0, -1) if record[name].shape else result
-    return np.expand_dims(packed, reduced)
+    return tuple(np.asarray(result, dtype) for result, dtype in zip(results, dtypes, strict=True))
 
 
-def _field(packed: Any, field: str, reduced: tuple[int, ...]) -> NDArray[Any]:
+def _take(together: Any, number: int, n_reduced: int) -> NDArray[Any]:
     """Take one output of a block, which lies in a list for each dimension that was reduced."""
-    for _ in reduced:
-        (packed,) = packed
-    values = packed[field].squeeze(reduced)
-    return np.ascontiguousarray(np.moveaxis(values, -1, 0) if packed.dtype[field].shape else values)
+    for _ in range(n_reduced):
+        (together,) = together
+    output: NDArray[Any] = together[number]
+    return output

@@ -107,7 +107,7 @@ class RampBuffer:
             if files is None:
                 values[...] = self.array[(self.row, *part)]
             else:
-                files.read(self.row, part, values)
+                files.read([self.row], part, values[np.newaxis])
         return values
 
     def _bounds(self, rows: slice) -> tuple[int, int]:

@@ -209,8 +209,7 @@ class _Rows(BackendArray):
                 if run.start == _NOT_THERE:
                     values[place] = self.array.fill_value
                 elif files is not None and part is not None:
-                    for row, out in zip(range(run.start, run.stop), values[place], strict=True):
-                        files.read(row, part, out)
+                    files.read(range(run.start, run.stop), part, values[place])
                 else:  # slices cost half of what an index array does
                     values[place] = self.array.oindex[(run, *rest)]
         return values if np.ndim(self.rows[key[0]]) else values[0]

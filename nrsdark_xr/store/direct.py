@@ -53,17 +53,17 @@ class ChunkFiles:
                 return cls(array, array.store.location.local / array.basename)
         return None
 
-    def read(self, row: int, part: Sequence[slice], out: NDArray[Any]) -> None:
-        """Read a part of one row.
+    def read(self, rows: Sequence[int], part: Sequence[slice], out: NDArray[Any]) -> None:
+        """Read the same part of some rows.
 
         Parameters
         ----------
-        row : int
-            Place along ``file``.
+        rows : sequence of int
+            Places along ``file``.
         part : sequence of slice
             What to read along the other dimensions: start and stop within them, no step.
         out : ndarray
-            Where it goes; of the shape of `part` and the type of the array.
+            Where it goes: for each row what has the shape of `part`; of the type of the array.
 
         Raises
         ------
@@ -74,10 +74,10 @@ class ChunkFiles:
         """
         chunks = self.array.chunks[1:]
         n_bytes = int(np.prod(chunks)) * out.itemsize
-        buffer = memoryview(bytearray(n_bytes + blosc.MAX_OVERHEAD))
+        buffer = memoryview(np.empty(n_bytes + blosc.MAX_OVERHEAD, np.uint8))
         aside: NDArray[Any] | None = None
         touched = (range(s.start // n, -(-s.stop // n)) for s, n in zip(part, chunks, strict=True))
-        for place in product(*touched):
+        for (row, values), place in product(zip(rows, out, strict=True), product(*touched)):
             key = self.array.metadata.encode_chunk_key((row, *place))
             encoded = self._fetch(key, buffer, n_bytes)
             corner = [index * n for index, n in zip(place, chunks, strict=True)]
@@ -85,7 +85,7 @@ class ChunkFiles:
                 slice(max(s.start, at), min(s.stop, at + n))
                 for s, at, n in zip(part, corner, chunks, strict=True)
             ]
-            target = out[tuple(_shifted(c, s.start) for c, s in zip(common, part, strict=True))]
+            target = values[tuple(_shifted(c, s.start) for c, s in zip(common, part, strict=True))]
             if target.shape == chunks and target.flags.c_contiguous:
                 blosc.decompress(encoded, target)
                 continue

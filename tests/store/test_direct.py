@@ -39,7 +39,7 @@ def read(array: zarr.Array[Any], row: int, *part: slice) -> np.ndarray:
     files = ChunkFiles.of(array)
     assert files is not None
     out = np.empty([s.stop - s.start for s in part], array.dtype)
-    files.read(row, part, out)
+    files.read([row], part, out[np.newaxis])
     return out
 
 
@@ -57,6 +57,12 @@ def bounds(length: int) -> st.SearchStrategy[slice]:
 @given(row=st.integers(0, 1), part=st.tuples(*map(bounds, SHAPE)))
 def test_any_part_is_that_of_zarr(array, row, part):
     np.testing.assert_array_equal(read(array, row, *part), array[(row, *part)])
+
+
+def test_rows_come_in_the_order_asked(array):
+    out = np.empty((3, *SHAPE), array.dtype)
+    ChunkFiles.of(array).read([1, 0, 1], [slice(0, n) for n in SHAPE], out)
+    np.testing.assert_array_equal(out, array[:][[1, 0, 1]])
 
 
 def test_a_whole_chunk_is_that_of_zarr(array):
