@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import cycle
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,7 @@ from nrsdark_xr.store import Step
 from nrsdark_xr.store.failures import delete_failures, write_failures
 
 if TYPE_CHECKING:
-    from distributed import Future
+    from distributed import Client, Future
 
 logger = logging.getLogger(__name__)
 
@@ -155,6 +156,27 @@ def run_first(session: Session, function: Callable[..., Any], *arguments: Any) -
     return future
 
 
+def submit_evenly(
+    client: Client, exposures: Sequence[Exposure], submit: Callable[[Exposure], Future]
+) -> dict[Future, Exposure]:
+    """Submit the task of each exposure; where workers have several threads, to each in turn.
+
+    The scheduler would fill all threads of the worker that holds the references, only one of which
+    then works (`whole_worker`), while others have nothing to do. It may still decide otherwise:
+    when a worker is lost, say. Of tasks that have not begun, workers take from each other.
+    """
+    import dask
+
+    workers = client.nthreads()
+    if max(workers.values(), default=1) == 1:
+        return {submit(exposure): exposure for exposure in exposures}
+    futures = {}
+    for exposure, address in zip(exposures, cycle(workers), strict=False):
+        with dask.annotate(workers=[address], allow_other_workers=True):
+            futures[submit(exposure)] = exposure
+    return futures
+
+
 def run_per_exposure(
     session: Session,
     step: Step,
@@ -193,7 +215,7 @@ def run_per_exposure(
     ) as stage:
         ledger = Ledger(stage, announced)
         client.subscribe_topic(PROGRESS_TOPIC, ledger.report)
-        futures = {submit(exposure): exposure for exposure in exposures}
+        futures = submit_evenly(client, exposures, submit)
         try:
             for future in as_finished(client, futures):
                 exposure = futures[future]

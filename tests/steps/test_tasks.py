@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import io
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from threading import Event
 
 import pytest
-from distributed import Client, LocalCluster
+from distributed import Client, LocalCluster, get_worker
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nrsdark_xr.errors import NrsdarkError
 from nrsdark_xr.progress import Progress
-from nrsdark_xr.steps.tasks import Ledger, whole_worker
+from nrsdark_xr.steps.tasks import Ledger, submit_evenly, whole_worker
 
 ANNOUNCED = {"one": 100.0, "two": 50.0}
 
@@ -51,13 +53,12 @@ def test_reports_count_as_they_come() -> None:
 # One exposure at a time ------------------------------------------------------------------
 
 
-@pytest.fixture
-def client() -> Iterator[Client]:
-    """Of one worker of three threads."""
+@contextmanager
+def workers(number: int, *, threads: int) -> Iterator[Client]:
     with (
         LocalCluster(
-            n_workers=1,
-            threads_per_worker=3,
+            n_workers=number,
+            threads_per_worker=threads,
             processes=False,
             dashboard_address=None,
             protocol="tcp://",
@@ -66,6 +67,13 @@ def client() -> Iterator[Client]:
         ) as cluster,
         Client(cluster, set_as_default=False) as connected,
     ):
+        yield connected
+
+
+@pytest.fixture
+def client() -> Iterator[Client]:
+    """Of one worker of three threads."""
+    with workers(1, threads=3) as connected:
         yield connected
 
 
@@ -142,3 +150,21 @@ def test_a_task_that_fails_lets_the_next_one_work(client) -> None:
 def fail() -> None:
     with whole_worker():
         raise NrsdarkError("bad")
+
+
+def worker_of(_exposure: int, _references: int) -> str:
+    time.sleep(0.3)
+    return get_worker().address
+
+
+def test_workers_of_several_threads_get_equal_shares_of_exposures() -> None:
+    """Though only one holds the references, and has threads for half of them."""
+    with workers(3, threads=3) as client:
+        references = client.submit(int)
+        references.result()
+        futures = submit_evenly(
+            client, range(6), lambda exposure: client.submit(worker_of, exposure, references)
+        )
+        assert sorted(futures.values()) == list(range(6))
+        shares = Counter(client.gather(list(futures)))
+    assert sorted(shares.values()) == [2, 2, 2]
