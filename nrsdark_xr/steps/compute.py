@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise, product
@@ -15,9 +15,16 @@ from nrsdark_xr.steps.futures import as_finished, result_of
 
 if TYPE_CHECKING:
     import xarray as xr
+    import zarr
     from distributed import Client
 
     from nrsdark_xr.store.location import Location
+
+
+BLOCKS_PER_TASK = 8
+"""Blocks that a worker makes one after the other, at most: in memory that is used again."""
+TASKS_PER_THREAD = 8
+"""Tasks that each thread gets where there are enough blocks, so that all of them end together."""
 
 
 def compute_to_zarr(
@@ -29,7 +36,7 @@ def compute_to_zarr(
     title: str,
     n_bytes: float,
 ) -> None:
-    """Write a lazy dataset, one task per block of output, and show how far it is.
+    """Write a lazy dataset, a few blocks of output per task, and show how far it is.
 
     The template is written first, then every block as a whole chunk, so that tasks never share one.
 
@@ -62,21 +69,30 @@ def compute_to_zarr(
         place.zarr_store(), mode="w", compute=False, encoding=encoding, consolidated=False
     )
 
-    tasks = list(block_tasks(dataset))
-    share = n_bytes / len(tasks)
-    futures = client.map(_write_block, tasks, place=place, pure=False)
-    with progress.stage(title, total_bytes=n_bytes, total_items=len(tasks), item="blocks") as stage:
+    blocks = list(block_tasks(dataset))
+    share = n_bytes / len(blocks)
+    size = _blocks_per_task(len(blocks), sum(client.nthreads().values()))
+    tasks = [blocks[start : start + size] for start in range(0, len(blocks), size)]
+    futures = client.map(_write_blocks, tasks, place=place, pure=False)
+    with progress.stage(
+        title, total_bytes=n_bytes, total_items=len(blocks), item="blocks"
+    ) as stage:
         for future in as_finished(client, futures):
-            result_of(future, place.url)
-            stage.advance(share, items=1)
+            n_written = result_of(future, place.url)
+            stage.advance(share * n_written, items=n_written)
+
+
+def _blocks_per_task(n_blocks: int, threads: int) -> int:
+    """Choose how many blocks a task makes; a cluster that is still growing counts as it is."""
+    return min(BLOCKS_PER_TASK, max(1, n_blocks // (TASKS_PER_THREAD * max(1, threads))))
 
 
 @dataclass(frozen=True)
 class BlockTask:
     """All that makes one block of every variable: reading, computing, taking apart.
 
-    As one task it is worked on by one worker without a stop; Dask by itself would not fuse what
-    several variables share, and schedule half a dozen tasks for it.
+    It is worked on by one worker without a stop; Dask by itself would not fuse what several
+    variables share, and schedule half a dozen tasks for it.
 
     Attributes
     ----------
@@ -94,7 +110,7 @@ class BlockTask:
 
 
 def block_tasks(dataset: xr.Dataset) -> Iterator[BlockTask]:
-    """Cut the graph of a lazy dataset, as `compute_to_zarr` takes it, into one task per block."""
+    """Cut the graph of a lazy dataset, as `compute_to_zarr` takes it, into one for each block."""
     import dask
     from dask.optimization import cull
 
@@ -154,10 +170,29 @@ def _regions(chunks: Sequence[Sequence[int]]) -> dict[tuple[int, ...], tuple[sli
     return dict(zip(np.ndindex(shape), product(*axes), strict=True))
 
 
-def _write_block(task: BlockTask, place: Location) -> None:
+def _write_blocks(tasks: Sequence[BlockTask], place: Location) -> int:
+    """Make some blocks one after the other; return how many."""
+    import zarr
+
+    from nrsdark_xr.store.location import writing
+    from nrsdark_xr.store.workspace import reading_into_workspace
+
+    with writing(place.url):
+        store = place.zarr_store()
+        arrays = {
+            name: zarr.open_array(store, path=name, mode="r+", zarr_format=3)
+            for name in tasks[0].keys
+        }
+    with reading_into_workspace() as workspace:
+        for task in tasks:
+            workspace.begin()
+            _write_block(task, arrays, place)
+    return len(tasks)
+
+
+def _write_block(task: BlockTask, arrays: Mapping[str, zarr.Array[Any]], place: Location) -> None:
     """Make one block of each variable, and write them as whole chunks."""
     import dask
-    import zarr
 
     from nrsdark_xr.store.chunks import write_whole_chunks
     from nrsdark_xr.store.location import writing
@@ -165,8 +200,6 @@ def _write_block(task: BlockTask, place: Location) -> None:
     values = dask.get(task.graph, list(task.keys.values()))
     corner = [part.start for part in task.region]
     with writing(place.url):
-        store = place.zarr_store()
         for name, value in zip(task.keys, values, strict=True):
-            array = zarr.open_array(store, path=name, mode="r+", zarr_format=3)
             first = [*(0,) * (value.ndim - len(corner)), *corner]
-            write_whole_chunks(array, place, first, value)
+            write_whole_chunks(arrays[name], place, first, value)

@@ -71,16 +71,20 @@ def write_whole_chunks(
         return
     chunks = array.chunks
     folder = location.local / array.basename
-    chunk = np.empty(chunks, array.dtype.newbyteorder("<"))
+    order = array.dtype.newbyteorder("<")
+    chunk: NDArray[Any] | None = None
     steps = zip(values.shape, chunks, strict=True)
     for corner in product(*(range(0, length, step) for length, step in steps)):
         part = values[tuple(slice(at, at + n) for at, n in zip(corner, chunks, strict=True))]
-        if part.shape != chunks:
-            chunk[...] = array.fill_value
-        chunk[tuple(slice(n) for n in part.shape)] = part
+        if part.shape != chunks or part.dtype != order or not part.flags.c_contiguous:
+            chunk = np.empty(chunks, order) if chunk is None else chunk
+            if part.shape != chunks:
+                chunk[...] = array.fill_value
+            chunk[tuple(slice(n) for n in part.shape)] = part
+            part = chunk
         place = zip(first, corner, chunks, strict=True)
         key = array.metadata.encode_chunk_key(tuple((a + b) // n for a, b, n in place))
-        write_atomically(folder / key, encode(chunk))
+        write_atomically(folder / key, encode(part))
 
 
 def _encoder(array: Any) -> Callable[[NDArray[Any]], bytes] | None:

@@ -36,6 +36,7 @@ from nrsdark_xr.store.schema import (
     Step,
 )
 from nrsdark_xr.store.store import read_configuration
+from nrsdark_xr.store.workspace import empty
 
 Chunks = Literal["reductions"] | Mapping[str, int | tuple[int, ...] | str] | None
 """How a Dataset is cut: for reductions over ``file``, as told per dimension, or not (no Dask)."""
@@ -202,7 +203,7 @@ class _Rows(BackendArray):
         rows = np.atleast_1d(self.rows[key[0]])
         rest = key[1:]
         shapes = [np.arange(n)[k].shape for n, k in zip(self.shape[1:], rest, strict=True)]
-        values = np.empty((rows.size, *sum(shapes, ())), self.dtype)
+        values = empty((rows.size, *sum(shapes, ())), self.dtype)
         files, part = ChunkFiles.of(self.array), _plain_slices(rest, self.shape[1:])
         with reading_data(self.url, self.names):
             for place, run in _runs(rows):

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from zarr.codecs import BloscCodec, BytesCodec
 
 from nrsdark_xr.store.location import CompleteStore, MissingChunkError
+from nrsdark_xr.store.workspace import empty
 
 _NATIVE = sys.byteorder == "little"
 """Chunks are decoded into arrays of this machine's byte order."""
@@ -74,7 +75,7 @@ class ChunkFiles:
         """
         chunks = self.array.chunks[1:]
         n_bytes = int(np.prod(chunks)) * out.itemsize
-        buffer = memoryview(np.empty(n_bytes + blosc.MAX_OVERHEAD, np.uint8))
+        buffer = empty((n_bytes + blosc.MAX_OVERHEAD,), np.uint8).data
         aside: NDArray[Any] | None = None
         touched = (range(s.start // n, -(-s.stop // n)) for s, n in zip(part, chunks, strict=True))
         for (row, values), place in product(zip(rows, out, strict=True), product(*touched)):

@@ -10,7 +10,12 @@ from nrsdark_xr.cluster import connect
 from nrsdark_xr.products import average_ramp
 from nrsdark_xr.products.blocks import Stacked, map_kernel
 from nrsdark_xr.progress import Progress
-from nrsdark_xr.steps.compute import block_tasks, compute_to_zarr, computing_here
+from nrsdark_xr.steps.compute import (
+    _blocks_per_task,
+    block_tasks,
+    compute_to_zarr,
+    computing_here,
+)
 from nrsdark_xr.store import open_ramps
 from nrsdark_xr.store.location import Location
 from tests.store.helpers import make_exposure, make_store
@@ -126,3 +131,38 @@ def test_computing_here_does_not_use_the_cluster(client):
     np.testing.assert_array_equal(result, np.arange(6.0))
     assert not any("Dask-Default" in name for name in names)
     assert "cube: 1/1 file" in said.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("n_blocks", "threads", "expected"), [(512, 2, 8), (512, 30, 2), (4, 2, 1), (100, 0, 8)]
+)
+def test_blocks_per_task(n_blocks, threads, expected):
+    assert _blocks_per_task(n_blocks, threads) == expected
+
+
+def test_many_blocks_by_few_tasks_are_those_of_numpy(client, tmp_path):
+    """Tasks of several blocks, which read them into the same memory; the last ones are smaller."""
+    exposures = [
+        make_exposure(f"jw_{i}", n_groups=3, ysize=150, xsize=700, raw_shape=(1, 3, 150, 700))
+        for i in range(3)
+    ]
+    store, rows = make_store(tmp_path / "ramps.zarr", exposures)
+    ramps = open_ramps(store.url, chunks={"group": 1, "y": 32, "x": 64})
+    outputs = {"largest": np.float32, "smallest": np.float32}
+    made = map_kernel(largest_and_smallest, ramps["ramp"], outputs=outputs, reduce=("file",))
+    compute_to_zarr(
+        xr.Dataset(made),
+        Location.of(tmp_path / "out.zarr", None),
+        client=client,
+        progress=Progress(io.StringIO()),
+        title="ends",
+        n_bytes=1.0,
+    )
+    written = xr.open_zarr(tmp_path / "out.zarr", consolidated=False)
+    ramp = np.stack([row["ramp"] for row in rows.values()])
+    np.testing.assert_array_equal(written["largest"], ramp.max(axis=0))
+    np.testing.assert_array_equal(written["smallest"], ramp.min(axis=0))
+
+
+def largest_and_smallest(values):
+    return values.max(axis=0), values.min(axis=0)
