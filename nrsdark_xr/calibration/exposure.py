@@ -131,7 +131,8 @@ def calibrate_exposure(
     Equal to jwst 3.0.0 bit for bit: ramps, DQ, and rates and their errors as in the ``rate``
     product of an exposure of one integration. Of several integrations, ``rateints`` has the same
     rates and DQ; its errors differ, since jwst takes the Poisson variance from the median rate of
-    all integrations together.
+    all integrations together. IRS2 ramps agree to float32 rounding, so that jumps right at their
+    threshold may differ, and rates with them; all other flags are equal.
     """
     check_supported(exposure)
     threshold, saturation_dq = usable_thresholds(references.saturation, references.saturation_dq)
