@@ -4,7 +4,8 @@
 
 Bytes and requests of an exposure are those that `nrsdark plan` predicts for object storage; core
 seconds of tasks are measured ones: `MEASURED`. The last table comes from the scheduler of
-distributed itself: it is given a stand-in for each task of the real runs, and again as many as
+distributed itself: it is given a stand-in for each exposure and each block of an average of the
+real runs (which hand a worker several blocks at once where there are many), and again as many as
 `--tasks`, which wait as long as those take, times a scale that makes all of them last about
 `--seconds`. What they take beyond that is its own work (and that of client and workers, which are
 in the same process here); it is told per task, and added to the real times. The client makes dark,
@@ -117,7 +118,7 @@ class Kind:
         return MEASURED[self.name]
 
     def tasks(self, files: int) -> list[list[float]]:
-        """Lengths of the tasks of each run of `files` exposures: calibration, then blocks."""
+        """Lengths of the work of each run of `files` exposures: calibration, then blocks."""
         blocks = average_product(Configuration.of(self.exposure), files).blocks
         runs = []
         for start in range(0, self.number, files):

@@ -33,8 +33,9 @@ LINEARITY_COEFFICIENTS = 5
 """Planes of the linearity reference: four is what NIRSpec has had, one more is allowed for."""
 KEPT_SAMPLE = 1
 """Bytes per sample of an exposure that is being calibrated: its flags."""
-BAND_SAMPLE = 5
-"""Bytes per sample of the band that a thread is calibrating: ramp and flags."""
+BAND_SAMPLE = 7
+"""Bytes per sample of the band that a thread is calibrating: ramp and flags, five; the rest is what
+jumps, fits and the encoding of chunks take beside them (measured with 1, 2 and 4 threads)."""
 RAW_SAMPLE = 2
 """Bytes per raw sample of such a band, in traditional readout."""
 CALIBRATED_PIXEL = 36

@@ -91,7 +91,7 @@ class StepPlan:
     blocks : int
         Of its product, computed one by one.
     tasks : int
-        Exposures and blocks: what workers are handed.
+        Exposures and blocks; workers may be handed several blocks as one.
     raw, references, store_read, store_written, output : Traffic
         Read from `inputs`, `references`, `store`; written to `store` and `output`.
     """
@@ -108,7 +108,7 @@ class StepPlan:
 
     @property
     def tasks(self) -> int:
-        """What workers are handed: exposures and blocks."""
+        """Exposures and blocks."""
         return self.exposures + self.blocks
 
     @property
