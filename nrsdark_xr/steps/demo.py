@@ -30,8 +30,8 @@ IRS2_DEMO: dict[str, object] = {
     "seed": 1,
     "reference_files": {"refpix": False},
 }
-"""IRS2 reads full frames only: as few as products need, so as not to double the time. Without a
-REFPIX file the run makes its own."""
+"""IRS2 reads full frames only: as few as products need, and of few groups; with three groups, 36
+RC pixels would be found rather than 1674. Without a REFPIX file the run makes its own."""
 IRS2_FOLDER = "irs2"
 CLUSTER = "threads"
 """To start workers and send them their tasks takes longer than they would save: 109 s of CPU rather
