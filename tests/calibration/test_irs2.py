@@ -42,8 +42,9 @@ OF_CORRECTION = 1e-5
 """Allowed difference, in standard deviations of the correction."""
 OF_SAMPLE = 2**-23
 """Allowed difference, relative to the largest sample of a ramp: float32 has no finer step."""
-AT_THRESHOLD = 20
-"""Samples, of 21 million, that jumps right at their threshold may flag in one of the two only."""
+ELSEWHERE = 2
+"""Jumps right at their threshold that may differ, in terms of those counted on one machine: others
+round otherwise."""
 
 
 DEFAULTS = CalibrationParameters()
@@ -442,10 +443,14 @@ def test_without_weights_it_is_refused():
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("detector", "n_frames", "parameters"), [("NRS1", 5, WITH_LEVELS), ("NRS2", 1, DEFAULTS)]
+    ("detector", "n_frames", "parameters", "at_threshold"),
+    [("NRS1", 5, WITH_LEVELS, 12), ("NRS1", 5, DEFAULTS, 7), ("NRS2", 1, DEFAULTS, 2)],
 )
-def test_chain_is_that_of_jwst(detector, n_frames, parameters):
-    """Ramps and rates within rounding; flags, but for jumps right at their threshold."""
+def test_chain_is_that_of_jwst(detector, n_frames, parameters, at_threshold):
+    """Ramps and rates within rounding; flags, but for jumps right at their threshold.
+
+    `at_threshold` is how many samples, of 21 million, only one of the two flags (docs/irs2.md).
+    """
     case = make_irs2_case(detector, n_groups=5, n_frames=n_frames)
     ours = calibrate_irs2(
         Case(
@@ -467,7 +472,7 @@ def test_chain_is_that_of_jwst(detector, n_frames, parameters):
         assert (np.abs(ramp - stock_ramp) <= 1e-3 + 1e-5 * largest).all()
         np.testing.assert_array_equal(maps.pixeldq, stock_maps.pixeldq)
         differ = maps.groupdq != stock_maps.groupdq
-        assert differ.sum() <= AT_THRESHOLD
+        assert differ.sum() <= ELSEWHERE * at_threshold
         assert ((maps.groupdq ^ stock_maps.groupdq) & ~np.uint8(DQ.JUMP_DET) == 0).all()
         same = ~differ.any(axis=0)
         for name in ("rate", "rate_err"):  # a rate right at a step of its weights may take either
@@ -478,4 +483,4 @@ def test_chain_is_that_of_jwst(detector, n_frames, parameters):
                 atol=1e-3,
                 equal_nan=True,
             )
-            assert (same & ~alike).sum() <= AT_THRESHOLD
+            assert (same & ~alike).sum() <= ELSEWHERE * at_threshold
