@@ -16,7 +16,7 @@ from nrsdark_xr.store.schema import N_BIAS_GROUPS, N_CROSS_SPECTRA, Configuratio
 
 MB = 1_000_000
 
-CLIENT_LIBRARIES = 335 * MB
+CLIENT_LIBRARIES = 365 * MB
 """Resident bytes of the process that drives a run, scheduler included, before the first product."""
 WORKER_LIBRARIES = 400 * MB
 """Resident bytes of a worker once its kernels are loaded."""
@@ -33,7 +33,7 @@ LINEARITY_COEFFICIENTS = 5
 """Planes of the linearity reference: four is what NIRSpec has had, one more is allowed for."""
 KEPT_SAMPLE = 1
 """Bytes per sample of an exposure that is being calibrated: its flags."""
-BAND_SAMPLE = 7
+BAND_SAMPLE = 8
 """Bytes per sample of the band that a thread is calibrating: ramp and flags, five; the rest is what
 jumps, fits and the encoding of chunks take beside them (measured with 1, 2 and 4 threads)."""
 RAW_SAMPLE = 2
@@ -62,7 +62,7 @@ AVERAGED_OUTPUT = 24
 """Bytes per sample of a block's outputs, packed and apart."""
 FRAME_PIXEL = 48
 """Bytes per pixel of a frame judged in a worker (RC): samples, flags, and sorted in float64."""
-JUDGED_PIXEL = 165
+JUDGED_PIXEL = 175
 """Bytes per pixel of the frames from which the client judges the dark and writes the mask."""
 SYNTHESIZED_SAMPLE = 40
 """Bytes per sample of a block of the dark, for each thread of the client."""
