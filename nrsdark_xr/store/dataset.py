@@ -204,13 +204,15 @@ class _Rows(BackendArray):
         rest = key[1:]
         shapes = [np.arange(n)[k].shape for n, k in zip(self.shape[1:], rest, strict=True)]
         values = empty((rows.size, *sum(shapes, ())), self.dtype)
-        files, part = ChunkFiles.of(self.array), _plain_slices(rest, self.shape[1:])
+        files, part = ChunkFiles.of(self.array), _bounds(rest, self.shape[1:])
         with reading_data(self.url, self.names):
             for place, run in _runs(rows):
                 if run.start == _NOT_THERE:
                     values[place] = self.array.fill_value
                 elif files is not None and part is not None:
-                    files.read(range(run.start, run.stop), part, values[place])
+                    lengths = (bound.stop - bound.start for bound in part)
+                    found = range(run.start, run.stop)
+                    files.read(found, part, values[place].reshape(len(found), *lengths))
                 else:  # slices cost half of what an index array does
                     values[place] = self.array.oindex[(run, *rest)]
         return values if np.ndim(self.rows[key[0]]) else values[0]
@@ -226,12 +228,19 @@ def _runs(rows: NDArray[np.intp]) -> Iterator[tuple[slice, slice]]:
         yield slice(start, stop), slice(first, first + stop - start)
 
 
-def _plain_slices(key: tuple[Any, ...], shape: tuple[int, ...]) -> list[slice] | None:
-    """Give an index by its bounds; None if it is not made of slices without steps."""
-    if not all(isinstance(part, slice) and part.step in (None, 1) for part in key):
-        return None
-    bounds = [part.indices(length) for part, length in zip(key, shape, strict=True)]
-    return [slice(start, max(start, stop)) for start, stop, _ in bounds]
+def _bounds(key: tuple[Any, ...], shape: tuple[int, ...]) -> list[slice] | None:
+    """Give an index by its bounds; None if it has more than slices without steps and integers."""
+    bounds = []
+    for part, length in zip(key, shape, strict=True):
+        if isinstance(part, int | np.integer):
+            first = int(part) % length
+            bounds.append(slice(first, first + 1))
+        elif isinstance(part, slice) and part.step in (None, 1):
+            start, stop, _ = part.indices(length)
+            bounds.append(slice(start, max(start, stop)))
+        else:
+            return None
+    return bounds
 
 
 def _lazy_variables(
