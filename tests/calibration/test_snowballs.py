@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -176,3 +179,24 @@ def test_regions_are_those_of_skimage(seed, density, shape):
         assert region.ellipse.major == other.axis_major_length - 1
         assert region.ellipse.minor == other.axis_minor_length - 1
         assert region.ellipse.angle == np.degrees(other.orientation)
+
+
+def test_what_was_loaded_ahead_is_all_that_snowballs_need() -> None:
+    """In a process of its own, where nothing else has loaded it."""
+    program = """
+import sys
+import numpy as np
+from nrsdark_xr.calibration._regions import load_measures
+from nrsdark_xr.calibration.parameters import SnowballParameters
+from nrsdark_xr.calibration.snowballs import flag_snowballs
+
+load_measures()
+flags = np.zeros((4, 64, 64), np.uint8)
+flags[1, 20:40, 20:40] = 4
+flags[1:, 25:35, 25:35] = 2
+loaded = set(sys.modules)
+found = flag_snowballs(flags, parameters=SnowballParameters(), group_time=10.7)
+print(found.n_snowballs, int(found.cores.any()), len(set(sys.modules) - loaded))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stdout.split() == ["1", "1", "0"], done.stderr
