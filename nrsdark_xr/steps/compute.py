@@ -71,7 +71,7 @@ def compute_to_zarr(
 
     blocks = list(block_tasks(dataset))
     share = n_bytes / len(blocks)
-    size = _blocks_per_task(len(blocks), sum(client.nthreads().values()))
+    size = blocks_per_task(len(blocks), sum(client.nthreads().values()))
     tasks = [blocks[start : start + size] for start in range(0, len(blocks), size)]
     futures = client.map(_write_blocks, tasks, place=place, pure=False)
     with progress.stage(
@@ -82,7 +82,7 @@ def compute_to_zarr(
             stage.advance(share * n_written, items=n_written)
 
 
-def _blocks_per_task(n_blocks: int, threads: int) -> int:
+def blocks_per_task(n_blocks: int, threads: int) -> int:
     """Choose how many blocks a task makes; a cluster that is still growing counts as it is."""
     return min(BLOCKS_PER_TASK, max(1, n_blocks // (TASKS_PER_THREAD * max(1, threads))))
 

@@ -11,7 +11,7 @@ from nrsdark_xr.products import average_ramp
 from nrsdark_xr.products.blocks import Stacked, map_kernel
 from nrsdark_xr.progress import Progress
 from nrsdark_xr.steps.compute import (
-    _blocks_per_task,
+    blocks_per_task,
     block_tasks,
     compute_to_zarr,
     computing_here,
@@ -136,8 +136,8 @@ def test_computing_here_does_not_use_the_cluster(client):
 @pytest.mark.parametrize(
     ("n_blocks", "threads", "expected"), [(512, 2, 8), (512, 30, 2), (4, 2, 1), (100, 0, 8)]
 )
-def test_blocks_per_task(n_blocks, threads, expected):
-    assert _blocks_per_task(n_blocks, threads) == expected
+def testblocks_per_task(n_blocks, threads, expected):
+    assert blocks_per_task(n_blocks, threads) == expected
 
 
 def test_many_blocks_by_few_tasks_are_those_of_numpy(client, tmp_path):
