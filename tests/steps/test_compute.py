@@ -11,8 +11,8 @@ from nrsdark_xr.products import average_ramp
 from nrsdark_xr.products.blocks import Stacked, map_kernel
 from nrsdark_xr.progress import Progress
 from nrsdark_xr.steps.compute import (
-    blocks_per_task,
     block_tasks,
+    blocks_per_task,
     compute_to_zarr,
     computing_here,
 )
