@@ -57,8 +57,8 @@ STOCK_SAMPLE = 27
 """Bytes per sample of an exposure that the stock steps of jwst take (`engine: jwst`): they hold it
 whole (9.9 GB measured for 88 groups of a full frame, jwst 3.0.0)."""
 AVERAGED_SAMPLE = 7
-"""Bytes per sample of a block over all files: ramp and flags, five, and what the kernel takes beside
-them (measured with 5 to 40 files)."""
+"""Bytes per sample of a block over all files: ramp and flags, five, and what the kernel takes
+beside them (measured with 5 to 40 files)."""
 AVERAGED_OUTPUT = 24
 """Bytes per sample of a block's outputs, and of these encoded."""
 FRAME_PIXEL = 48
