@@ -45,8 +45,11 @@ def read_yaml(path: Path, *, example: str) -> dict[str, Any]:
 
 
 def first_complaint(model: type[BaseModel], error: ValidationError) -> str:
-    """Tell the first thing that is wrong; an unknown key with the nearest known one."""
-    details = error.errors()[0]
+    """Tell the first thing that is wrong; an unknown key with the nearest known one.
+
+    Unknown keys come first: one that is misspelled is also missing.
+    """
+    details = min(error.errors(), key=lambda each: each["type"] != "extra_forbidden")
     place = ".".join(str(part) for part in details["loc"])
     if details["type"] == "extra_forbidden":
         return _unknown_key(model, details, place)

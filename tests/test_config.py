@@ -80,6 +80,12 @@ def test_what_is_wrong_is_named(run_file, addition, message):
     assert "\n" not in str(error.value)
 
 
+def test_a_misspelled_key_is_not_told_as_missing(run_file):
+    run_file.write_text(RUN.replace("store:", "stor:"))
+    with pytest.raises(NrsdarkError, match="unknown key 'stor'; did you mean 'store'"):
+        RunConfig.load(run_file)
+
+
 def test_missing_key(run_file):
     run_file.write_text(RUN.replace("store: ramps.zarr\n", ""))
     with pytest.raises(NrsdarkError, match="the key 'store' is missing"):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from matplotlib import rc_context
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -68,6 +69,13 @@ def test_any_image_can_be_drawn(image, scale):
     figure = image_map(image, title="t", unit="DN", scale=scale)
     width, height = size(figure, few_colors=True)
     assert (width > 2 * height) == (image.shape[1] >= 3 * image.shape[0])
+
+
+def test_a_users_settings_of_saved_figures_do_not_matter():
+    rate = make_maps().rate
+    expected = to_png(image_map(rate, title="t", unit="DN"), few_colors=True)
+    with rc_context({"savefig.bbox": "tight"}):
+        assert to_png(image_map(rate, title="t", unit="DN"), few_colors=True) == expected
 
 
 def test_an_image_is_placed_on_the_detector():

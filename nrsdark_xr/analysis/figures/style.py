@@ -7,6 +7,7 @@ import math
 from types import MappingProxyType
 
 import numpy as np
+from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
@@ -109,7 +110,8 @@ def to_png(figure: Figure, *, dpi: int = PNG_DPI, few_colors: bool = False) -> b
     if not few_colors:
         figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
         return buffer.getvalue()
-    figure.savefig(buffer, format="rgba", dpi=dpi)
+    with rc_context({"savefig.bbox": None}):  # a user's "tight" would cut it to another size
+        figure.savefig(buffer, format="rgba", dpi=dpi)
     width, height = (int(inches * dpi) for inches in figure.get_size_inches())
     picture = (
         Image.frombuffer("RGBA", (width, height), buffer.getvalue(), "raw", "RGBA", 0, 1)
