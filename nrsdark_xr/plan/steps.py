@@ -164,13 +164,13 @@ def refit_traffic(
     exposure: Exposure, parameters: CalibrationParameters, *, quantum: float | None = None
 ) -> Traffic:
     """Traffic of reading back the chunks of one exposure's ramps that snowballs change."""
-    c = Configuration.of(exposure)
-    if not parameters.snowballs.expand_large_events or c.n_groups < MIN_GROUPS_FOR_JUMPS:
+    configuration = Configuration.of(exposure)
+    if not parameters.snowballs.expand_large_events or exposure.n_groups < MIN_GROUPS_FOR_JUMPS:
         return NOTHING
-    chunks = reduction_chunks(c)
+    chunks = reduction_chunks(configuration)
     seconds = exposure.n_groups * exposure.group_time
     share = -expm1(-REFIT_RATE * seconds * chunks["y"] * chunks["x"])
-    row = row_traffic(c, ["ramp"], quantum=quantum) * exposure.n_integrations
+    row = row_traffic(configuration, ["ramp"], quantum=quantum) * exposure.n_integrations
     return Traffic(ceil(share * row.n_bytes), ceil(share * row.objects))
 
 
