@@ -111,9 +111,9 @@ def test_an_impossible_job_is_told_in_one_line(slurm, cluster_file, options, rea
 
 
 def test_jobs_that_wait_for_ever_are_told_with_what_for(slurm, cluster_file):
-    path = cluster_file(2, walltime="04:00:00")
+    path = cluster_file(2, job_extra_directives=["--hold"])
     path.write_text(path.read_text().replace("wait: 60", "wait: 1"))
-    with pytest.raises(NrsdarkError, match=r"within 1 s, its jobs wait for: PartitionTimeLimit;"):
+    with pytest.raises(NrsdarkError, match=r"within 1 s, its jobs wait for: JobHeldUser;"):
         connect(str(path)).__enter__()
     assert_queue_empties()
 
