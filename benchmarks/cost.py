@@ -38,10 +38,10 @@ from nrsdark_xr.plan.steps import (
     average_product,
     raw_traffic,
     refit_traffic,
+    spectra_traffic,
     step_row_traffic,
     synthesize_product,
 )
-from nrsdark_xr.steps.raw_reads import refpix_reads
 from nrsdark_xr.store.schema import Configuration, Step
 
 HOUR = 3600.0
@@ -142,7 +142,7 @@ class Kind:
         for step in ("bias", "prepare"):
             read += raw_traffic(self.exposure, step, parameters)
         if is_irs2(self.exposure.readpatt):
-            read += Traffic(*refpix_reads(self.exposure, CrossSpectraParameters()))
+            read += spectra_traffic(self.exposure, CrossSpectraParameters())
         written = self.stored()
         shared_read = shared_written = NOTHING
         for product in (average_product, synthesize_product):

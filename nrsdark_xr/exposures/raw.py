@@ -1,18 +1,19 @@
-"""Raw pixels by byte range: never more of a file than was asked for."""
+"""Raw pixels by byte range: never more of a file than was asked for, unless all of it is wanted."""
 
 from __future__ import annotations
 
 import math
 import os
 import sys
+from pathlib import Path
 from threading import Lock
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nrsdark_xr.errors import NrsdarkError
 from nrsdark_xr.exposures.exposure import Exposure
+from nrsdark_xr.exposures.fetch import LocalCopy, ended
 from nrsdark_xr.storage import (
     StorageOptions,
     file_system,
@@ -35,7 +36,8 @@ class RawReader:
     A raw file is one uncompressed array of big-endian signed 16-bit integers with BZERO 32768, so
     any rows of any group are one range of bytes, and a flipped sign bit gives the unsigned counts.
 
-    Reading is safe from several threads; pickling carries the exposure but no open file.
+    Reading is safe from several threads; pickling carries the exposure, but no open file
+    and no copy.
 
     Parameters
     ----------
@@ -53,7 +55,27 @@ class RawReader:
         self.exposure = exposure
         self.storage_options = fsspec_options(exposure.url, storage_options)
         self._descriptor: int | None = None
+        self._copy: LocalCopy | None = None
         self._opening = Lock()
+
+    def fetch(self, folder: str | Path) -> None:
+        """Begin to copy all pixels into a temporary file, if they are remote.
+
+        Reads come from there until `close`, and wait for what has not arrived yet. For those who
+        read everything, more than once or in small pieces.
+
+        Parameters
+        ----------
+        folder : str or Path
+            On a disk of this machine with room for ``exposure.data_bytes``.
+
+        Raises
+        ------
+        NrsdarkError
+            If there is no room.
+        """
+        if is_remote(self.exposure.url) and self._copy is None:
+            self._copy = LocalCopy(self.exposure, self.storage_options, folder)
 
     def read(
         self,
@@ -100,26 +122,33 @@ class RawReader:
             return pixels
         row_bytes = 2 * n_columns
         group_bytes = n_rows * row_bytes
-        start = (
-            self.exposure.data_offset
-            + (integration * n_groups + first_group) * group_bytes
-            + first_row * row_bytes
-        )
+        start = (integration * n_groups + first_group) * group_bytes + first_row * row_bytes
         if shape[1] == n_rows:  # groups follow each other without a gap
             starts, length = [start], pixels.nbytes
         else:
             starts = [start + group * group_bytes for group in range(shape[0])]
             length = shape[1] * row_bytes
         with reading(self.exposure.url):
-            if is_remote(self.exposure.url):
+            if self._copy is not None:
+                self._read_copy(self._copy, starts, length, pixels.reshape(-1))
+            elif is_remote(self.exposure.url):
                 self._read_remote(starts, length, pixels.reshape(-1).view(np.uint8).data)
                 _to_counts(pixels)
             else:
-                self._read_local(starts, length, pixels.reshape(-1))
+                begins = [self.exposure.data_offset + start for start in starts]
+                self._read_file(self._open(), begins, length, pixels.reshape(-1))
         return pixels
 
-    def _read_local(self, starts: list[int], length: int, target: NDArray[np.uint16]) -> None:
-        descriptor = self._open()
+    def _read_copy(
+        self, copy: LocalCopy, starts: list[int], length: int, target: NDArray[np.uint16]
+    ) -> None:
+        for start in starts:
+            copy.wait(start, start + length)
+        self._read_file(copy.descriptor, starts, length, target)
+
+    def _read_file(
+        self, descriptor: int, starts: list[int], length: int, target: NDArray[np.uint16]
+    ) -> None:
         pieces = range(0, length, PIECE_BYTES)
         for number, start in enumerate(starts):
             for first in pieces:
@@ -134,29 +163,23 @@ class RawReader:
         while done < len(target):  # the kernel may give less than was asked for
             got = os.preadv(descriptor, [target[done:]], start + done)
             if got == 0:
-                raise self._ended(start + done)
+                raise ended(self.exposure.url, start + done)
             done += got
 
     def _read_remote(self, starts: list[int], length: int, target: memoryview) -> None:
         system, path = file_system(self.exposure.url, self.storage_options)
         pieces = math.ceil(length / REQUEST_BYTES)
         cuts = [min(piece * REQUEST_BYTES, length) for piece in range(pieces + 1)]
-        begins = [start + cut for start in starts for cut in cuts[:-1]]
-        ends = [start + cut for start in starts for cut in cuts[1:]]
+        offset = self.exposure.data_offset
+        begins = [offset + start + cut for start in starts for cut in cuts[:-1]]
+        ends = [offset + start + cut for start in starts for cut in cuts[1:]]
         blocks = system.cat_ranges([path] * len(begins), begins, ends, on_error="raise")
         position = 0
         for begin, end, block in zip(begins, ends, blocks, strict=True):
             if len(block) != end - begin:
-                raise self._ended(begin + len(block))
+                raise ended(self.exposure.url, begin + len(block))
             target[position : position + len(block)] = block
             position += len(block)
-
-    def _ended(self, position: int) -> NrsdarkError:
-        return NrsdarkError(
-            f"ends at byte {position}, before its pixels do: it has changed since it was listed",
-            file=self.exposure.url,
-            remedy="fetch the file again",
-        )
 
     def _open(self) -> int:
         with self._opening:
@@ -165,7 +188,10 @@ class RawReader:
             return self._descriptor
 
     def close(self) -> None:
-        """Close the file; the next `read` opens it again."""
+        """Close the file, and give up a copy; the next `read` opens the file again."""
+        copy, self._copy = self._copy, None
+        if copy is not None:
+            copy.abandon()
         descriptor, self._descriptor = self._descriptor, None
         if descriptor is not None:
             os.close(descriptor)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Self
@@ -17,6 +18,9 @@ from nrsdark_xr.cluster.resources import (
     worker_resources,
 )
 from nrsdark_xr.plan.memory import StepMemory
+
+TEMPORARY = "temporary-directory"
+"""Dask's setting: where workers keep temporary files, unless their `local_directory` says so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +42,9 @@ class Workforce:
         Threads of one worker; where workers differ, of those that are the tightest.
     worker_memory : int or None
         Bytes that are given to each of these; None where nothing tells.
+    temporary : str or None
+        Folder of this machine in which its workers keep temporary files; None if they are
+        elsewhere.
     """
 
     cluster: str
@@ -47,6 +54,7 @@ class Workforce:
     available: int
     threads: int = 1
     worker_memory: int | None = None
+    temporary: str | None = None
 
     @classmethod
     def of(cls, cluster: str, workers: int | None, *, need: Callable[[int], int]) -> Self:
@@ -71,11 +79,12 @@ class Workforce:
         cores = own_cores()
         here = cluster in (LOCAL, THREADS)
         running = cluster.startswith(REMOTE_SCHEMES)
-        each = WorkerResources()
+        each, temporary = WorkerResources(), None
         if cluster.endswith(SUFFIXES):
             file = ClusterFile.load(cluster)
             each = worker_resources(file, source=cluster)
             here, running = file.kind == "local", file.kind == "address"
+            temporary = file.kwargs.get("local_directory")
             workers = workers or file.workers
         if running and need(each.threads):
             with connect(cluster) as client:
@@ -90,6 +99,7 @@ class Workforce:
             available=available_memory(),
             threads=each.threads,
             worker_memory=each.memory,
+            temporary=(temporary or _temporary_folder()) if here else None,
         )
 
     def tree(self, need: StepMemory) -> int:
@@ -100,6 +110,13 @@ class Workforce:
 def own_cores() -> int:
     """Count the cores that this process may use."""
     return len(os.sched_getaffinity(0))
+
+
+def _temporary_folder() -> str:
+    """Find where Dask's workers of this machine keep temporary files."""
+    import dask
+
+    return dask.config.get(TEMPORARY, None) or tempfile.gettempdir()
 
 
 def available_memory() -> int:

@@ -11,6 +11,7 @@ from typing import Literal
 
 from nrsdark_xr.detector import AMPLIFIER_WIDTH, irs2, is_irs2
 from nrsdark_xr.exposures import Exposure
+from nrsdark_xr.exposures.fetch import FETCH_BYTES, FETCHES_AT_ONCE
 from nrsdark_xr.store.layout import BAND_ROWS, n_chunks, reduction_chunks
 from nrsdark_xr.store.schema import N_BIAS_GROUPS, N_CROSS_SPECTRA, Configuration
 
@@ -26,6 +27,9 @@ FIGURES = 85 * MB
 """What matplotlib and the pages of the report take, in the client."""
 HELPER = 15 * MB
 """Python's own helper beside processes that start others (``resource_tracker``)."""
+
+FETCHED = FETCHES_AT_ONCE * FETCH_BYTES * 2
+"""Bytes of a worker that fetches remote exposures: as they arrive, and put together."""
 
 REFERENCE_PIXEL = 32
 """Bytes per pixel of the references of a run, besides the coefficients of linearity."""
@@ -113,6 +117,7 @@ def step_memory(
     client_threads: int,
     engine: Literal["nrsdark", "jwst"] = "nrsdark",
     makes_weights: bool = False,
+    fetches: bool = False,
 ) -> dict[str, StepMemory]:
     """Predict the memory of each step.
 
@@ -130,6 +135,8 @@ def step_memory(
         Who calibrates.
     makes_weights : bool
         Whether step `bias` makes the weights of IRS2 first.
+    fetches : bool
+        Whether exposures are remote.
 
     Returns
     -------
@@ -161,6 +168,8 @@ def step_memory(
         "synthesize": min(threads, blocks) * rates,
         "analyze": 0,
     }
+    if fetches:
+        tasks |= {step: tasks[step] + FETCHED for step in ("bias", "prepare")}
     kept = pixels * KEPT_PIXEL
     tasks = {step: max(task, kept) for step, task in tasks.items()}
     judged = pixels * JUDGED_PIXEL + client_threads * block * SYNTHESIZED_SAMPLE

@@ -13,7 +13,7 @@ from nrsdark_xr.cluster import LOCAL
 from nrsdark_xr.config import RunConfig
 from nrsdark_xr.detector import is_irs2
 from nrsdark_xr.exposures import Exposure
-from nrsdark_xr.plan.machine import Workforce, own_cores
+from nrsdark_xr.plan.machine import TEMPORARY, Workforce, own_cores
 from nrsdark_xr.plan.memory import StepMemory, step_memory
 from nrsdark_xr.plan.progress_made import Done, find_done
 from nrsdark_xr.plan.steps import (
@@ -31,6 +31,7 @@ from nrsdark_xr.plan.steps import (
     with_refpix,
 )
 from nrsdark_xr.steps.inputs import choose_inputs, reasons_left_out
+from nrsdark_xr.steps.tasks import COPIES
 from nrsdark_xr.storage.locations import file_system, is_remote
 from nrsdark_xr.store.schema import Configuration, Step
 
@@ -82,7 +83,7 @@ class Plan:
         By step, of those with something to do.
     workforce : Workforce
     places : tuple of Place
-        `store` and `output`.
+        `store` and `output`; if inputs are remote, where workers keep copies of them meanwhile.
     requests : int
         Requests to object storage; 0 if all is local.
     """
@@ -203,6 +204,7 @@ def make_plan(
             client_threads=own_cores(),
             engine=config.engine,
             makes_weights=makes_weights,
+            fetches=any(is_remote(exposure.url) for exposure in exposures),
         )
         return {name: need for name, need in needs.items() if name in working}
 
@@ -221,7 +223,10 @@ def make_plan(
         steps=steps,
         memory=memory(workforce.threads),
         workforce=workforce,
-        places=_places(config, steps, done, configuration),
+        places=(
+            *_places(config, steps, done, configuration),
+            *_copies(exposures, steps, workforce),
+        ),
         requests=_requests(config, steps),
     )
 
@@ -330,6 +335,21 @@ def _places(
             store += row * -min(done.stale_rows[name], step.store_written.objects)
     output = sum((step.output for step in steps), NOTHING)
     return (_place("store", config.store, store), _place("output", config.output, output))
+
+
+def _copies(
+    exposures: Sequence[Exposure], steps: Sequence[StepPlan], workforce: Workforce
+) -> Iterator[Place]:
+    """Tell what copies of remote exposures need: the one that is worked on, and the next."""
+    remote = [exposure.data_bytes for exposure in exposures if is_remote(exposure.url)]
+    if not remote or not any(step.raw.n_bytes for step in steps):
+        return
+    needed = min(COPIES, workforce.threads) * max(remote)
+    if workforce.temporary is None:
+        yield Place("each worker", TEMPORARY, needed, free=None, device=None)
+    else:
+        workers = min(workforce.workers or 1, len(remote))
+        yield _place(TEMPORARY, workforce.temporary, Traffic(workers * needed))
 
 
 def _place(key: str, url: str, traffic: Traffic) -> Place:

@@ -12,7 +12,8 @@ from nrsdark_xr.calibration.bands import MIN_GROUPS_FOR_JUMPS
 from nrsdark_xr.calibration.parameters import CalibrationParameters, CrossSpectraParameters
 from nrsdark_xr.detector import irs2
 from nrsdark_xr.exposures import Exposure
-from nrsdark_xr.steps.raw_reads import bias_reads, prepare_reads, refpix_reads
+from nrsdark_xr.steps.raw_reads import bias_bytes, fetched, prepare_bytes, refpix_bytes
+from nrsdark_xr.storage import is_remote
 from nrsdark_xr.store.layout import n_chunks, reduction_chunks, stored_chunks
 from nrsdark_xr.store.schema import VARIABLES, Configuration, Step, step_variables
 
@@ -156,8 +157,17 @@ def step_row_traffic(
 
 def raw_traffic(exposure: Exposure, step: Step, parameters: CalibrationParameters) -> Traffic:
     """Traffic of reading the raw pixels of one exposure in step `bias` or `prepare`."""
-    reads = bias_reads if step == "bias" else prepare_reads
-    return Traffic(*reads(exposure, parameters.refpix))
+    if is_remote(exposure.url):
+        return Traffic(*fetched(exposure, step))
+    reads = bias_bytes if step == "bias" else prepare_bytes
+    return Traffic(reads(exposure, parameters.refpix), 1)
+
+
+def spectra_traffic(exposure: Exposure, parameters: CrossSpectraParameters) -> Traffic:
+    """Traffic of reading the raw pixels of one exposure of which weights are made."""
+    if is_remote(exposure.url):
+        return Traffic(*fetched(exposure, "refpix"))
+    return Traffic(refpix_bytes(exposure, parameters), 1)
 
 
 def refit_traffic(
@@ -186,7 +196,7 @@ def with_refpix(
     groups once more.
     """
     rows = sum(exposure.n_integrations for exposure in exposures)
-    raw = sum((Traffic(*refpix_reads(each, parameters)) for each in exposures), NOTHING)
+    raw = sum((spectra_traffic(each, parameters) for each in exposures), NOTHING)
     return replace(
         plan,
         exposures=max(plan.exposures, len(exposures)),

@@ -12,21 +12,20 @@ from numpy.typing import NDArray
 from nrsdark_xr.calibration.bias import bias_groups
 from nrsdark_xr.calibration.parameters import CalibrationParameters
 from nrsdark_xr.detector import irs2, is_irs2, reference_pixels
-from nrsdark_xr.exposures import Exposure, RawReader
+from nrsdark_xr.exposures import Exposure
 from nrsdark_xr.products import make_bias, write_superbias
 from nrsdark_xr.references import References, load_references
 from nrsdark_xr.steps import refpix
 from nrsdark_xr.steps.fingerprints import Fingerprint, digest, exposure_record
 from nrsdark_xr.steps.provenance import header_digest, make_provenance
-from nrsdark_xr.steps.raw_reads import bias_reads
+from nrsdark_xr.steps.raw_reads import bias_bytes, reads_all
 from nrsdark_xr.steps.session import Session
 from nrsdark_xr.steps.tasks import (
-    CountingReader,
     gather,
     run_first,
     run_per_exposure,
     task_key,
-    whole_worker,
+    working_on,
 )
 from nrsdark_xr.storage import StorageParameters
 from nrsdark_xr.store import RampStore, open_bias_groups
@@ -117,7 +116,7 @@ def _fill_store(session: Session) -> None:
             fingerprint,
             key=task_key(STEP, exposure, fingerprint),
         ),
-        n_bytes=lambda exposure: bias_reads(exposure, config.prepare.refpix).n_bytes,
+        n_bytes=lambda exposure: bias_bytes(exposure, config.prepare.refpix),
     )
 
 
@@ -147,8 +146,7 @@ def _bias_task(
     store: RampStore,
     fingerprint: Fingerprint,
 ) -> None:
-    with whole_worker() as threads, RawReader(exposure, storage) as reader:
-        raw = CountingReader(reader, exposure.name)
+    with working_on(exposure, storage, whole=reads_all(exposure, STEP)) as (raw, threads):
         for integration, name in enumerate(exposure.row_names()):
             groups = bias_groups(
                 raw, exposure, integration, references, parameters, threads=threads

@@ -13,7 +13,7 @@ from nrsdark_xr.calibration.exposure import calibrate_exposure
 from nrsdark_xr.calibration.parameters import CalibrationParameters
 from nrsdark_xr.calibration.protocols import RampBuffer
 from nrsdark_xr.calibration.rounding import round_to
-from nrsdark_xr.exposures import Exposure, RawReader
+from nrsdark_xr.exposures import Exposure
 from nrsdark_xr.references import (
     ReferencePaths,
     References,
@@ -22,16 +22,16 @@ from nrsdark_xr.references import (
 )
 from nrsdark_xr.steps import refpix
 from nrsdark_xr.steps.fingerprints import Fingerprint, digest, exposure_record
-from nrsdark_xr.steps.raw_reads import prepare_reads
+from nrsdark_xr.steps.raw_reads import prepare_bytes, reads_all
 from nrsdark_xr.steps.session import Session
 from nrsdark_xr.steps.stock_engine import calibrate_with_jwst
 from nrsdark_xr.steps.tasks import (
-    CountingReader,
     report_bytes,
     run_first,
     run_per_exposure,
     task_key,
     whole_worker,
+    working_on,
 )
 from nrsdark_xr.storage import StorageParameters
 from nrsdark_xr.store import RampStore
@@ -80,7 +80,7 @@ def _bytes_of_work(exposure: Exposure, parameters: CalibrationParameters) -> int
     """Bytes that a task reports: raw ones that it reads, and ramps that it keeps."""
     pixels = exposure.ysize * exposure.xsize
     kept = exposure.n_integrations * exposure.n_groups * pixels * np.dtype(np.float32).itemsize
-    return prepare_reads(exposure, parameters.refpix).n_bytes + kept
+    return prepare_bytes(exposure, parameters.refpix) + kept
 
 
 def _own_superbias(session: Session) -> str:
@@ -148,9 +148,9 @@ def _prepare_task(
     """Calibrate one exposure into its rows of the store; the markers come last."""
     names = exposure.row_names()
     ramps = [CountingRamps(store.ramp_buffer(name), exposure.name) for name in names]
-    with whole_worker() as threads, RawReader(exposure, storage) as reader:
+    with working_on(exposure, storage, whole=reads_all(exposure, STEP)) as (raw, threads):
         results = calibrate_exposure(
-            CountingReader(reader, exposure.name),
+            raw,
             exposure,
             references,
             parameters,

@@ -1,4 +1,4 @@
-"""What the steps read of raw exposures: bytes, and ranges of the file that they come in."""
+"""What the steps read of raw exposures, and what is asked of a server for it."""
 
 from __future__ import annotations
 
@@ -7,67 +7,62 @@ from typing import NamedTuple
 
 from nrsdark_xr.calibration.bias import BIAS_GROUPS
 from nrsdark_xr.calibration.irs2_cross_spectra import GROUPS_OF_PAIR, chosen_groups
-from nrsdark_xr.calibration.irs2_look import STRIP_ROWS
 from nrsdark_xr.calibration.parameters import CrossSpectraParameters, RefpixParameters
-from nrsdark_xr.detector import irs2, is_irs2
+from nrsdark_xr.detector import is_irs2
 from nrsdark_xr.exposures import Exposure
+from nrsdark_xr.exposures.fetch import FETCH_BYTES
 from nrsdark_xr.exposures.raw import REQUEST_BYTES
-from nrsdark_xr.store.layout import BAND_ROWS
+from nrsdark_xr.store.schema import Step
 
 RAW_PASSES = 2
 """Times that `prepare` reads the raw pixels: for the reference signal, and band by band (or, of
 IRS2, amplifier by amplifier)."""
 
 
-class Reads(NamedTuple):
-    """Bytes, and ranges of the file: requests to object storage.
-
-    Small change is left out: rows around bands (2 % of a traditional exposure), and of IRS2 single
-    rows in place of bad ones.
-    """
+class Fetched(NamedTuple):
+    """Bytes, and the requests in which they come."""
 
     n_bytes: int
-    ranges: int
+    requests: int
 
 
-def refpix_reads(exposure: Exposure, parameters: CrossSpectraParameters) -> Reads:
-    """Count what spectra take: a look at all groups, and pairs of them output by output."""
+def reads_all(exposure: Exposure, step: Step) -> bool:
+    """Whether a step looks at all groups of an exposure: a remote one is then fetched whole."""
+    return step != "bias" or is_irs2(exposure.readpatt)
+
+
+def fetched(exposure: Exposure, step: Step) -> Fetched:
+    """Count what a step asks of the server of a remote exposure."""
+    if reads_all(exposure, step):
+        return Fetched(exposure.data_bytes, ceil(exposure.data_bytes / FETCH_BYTES))
+    n_bytes = BIAS_GROUPS * exposure.group_bytes
+    integrations = exposure.n_integrations
+    return Fetched(integrations * n_bytes, integrations * ceil(n_bytes / REQUEST_BYTES))
+
+
+# What is read of a file or of its copy; left out are rows around bands (2 %), and of IRS2 single
+# rows in place of bad ones.
+
+
+def refpix_bytes(exposure: Exposure, parameters: CrossSpectraParameters) -> int:
+    """Count the bytes for spectra: a look at all groups, and pairs of them output by output."""
     pairs = len(chosen_groups(exposure.n_groups, parameters.max_pairs))
     groups = exposure.n_integrations * GROUPS_OF_PAIR * pairs
-    look = _look(exposure)
-    return Reads(look.n_bytes + groups * exposure.group_bytes, look.ranges + groups * irs2.OUTPUTS)
+    return exposure.data_bytes + groups * exposure.group_bytes
 
 
-def bias_reads(exposure: Exposure, parameters: RefpixParameters) -> Reads:
-    """Count what groups 1 and 2 take; an IRS2 exposure is looked at for each integration."""
-    n_bytes = BIAS_GROUPS * exposure.group_bytes
-    if not is_irs2(exposure.readpatt):
-        each = Reads(n_bytes, ceil(n_bytes / REQUEST_BYTES))
-    else:
-        looks, look = _looks(parameters), _look(exposure)
-        each = Reads(
-            looks * look.n_bytes + n_bytes, looks * look.ranges + BIAS_GROUPS * irs2.OUTPUTS
-        )
-    return Reads(*(exposure.n_integrations * amount for amount in each))
-
-
-def prepare_reads(exposure: Exposure, parameters: RefpixParameters) -> Reads:
-    """Count what calibration takes: a look at all groups, and all of them again in pieces."""
-    groups = exposure.n_integrations * exposure.n_groups
+def bias_bytes(exposure: Exposure, parameters: RefpixParameters) -> int:
+    """Count the bytes for groups 1 and 2; IRS2 is looked at for each integration."""
+    each = BIAS_GROUPS * exposure.group_bytes
     if is_irs2(exposure.readpatt):
-        looks, look = _looks(parameters), _look(exposure)
-        return Reads(
-            (looks + RAW_PASSES - 1) * exposure.data_bytes,
-            looks * look.ranges + groups * irs2.OUTPUTS,
-        )
-    pieces = ceil(exposure.group_bytes / REQUEST_BYTES) + ceil(exposure.ysize / BAND_ROWS)
-    return Reads(RAW_PASSES * exposure.data_bytes, groups * pieces)
+        each += _looks(parameters) * exposure.data_bytes
+    return exposure.n_integrations * each
 
 
-def _look(exposure: Exposure) -> Reads:
-    """One look at an IRS2 exposure, strip by strip."""
-    groups = exposure.n_integrations * exposure.n_groups
-    return Reads(exposure.data_bytes, groups * ceil(irs2.IRS2_RAW_ROWS / STRIP_ROWS))
+def prepare_bytes(exposure: Exposure, parameters: RefpixParameters) -> int:
+    """Count the bytes for calibration: a look at all groups, and all of them again in pieces."""
+    more_looks = _looks(parameters) - 1 if is_irs2(exposure.readpatt) else 0
+    return (RAW_PASSES + more_looks) * exposure.data_bytes
 
 
 def _looks(parameters: RefpixParameters) -> int:

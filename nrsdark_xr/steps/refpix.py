@@ -9,7 +9,7 @@ import numpy as np
 from nrsdark_xr.calibration.irs2_cross_spectra import measure_cross_spectra
 from nrsdark_xr.calibration.parameters import CrossSpectraParameters
 from nrsdark_xr.detector import is_irs2
-from nrsdark_xr.exposures import Exposure, RawReader
+from nrsdark_xr.exposures import Exposure
 from nrsdark_xr.products import (
     bad_pair_table,
     solve_weights,
@@ -19,9 +19,9 @@ from nrsdark_xr.products import (
 from nrsdark_xr.references import ReferencePaths
 from nrsdark_xr.steps.fingerprints import Fingerprint, digest, exposure_record
 from nrsdark_xr.steps.provenance import header_digest, make_provenance
-from nrsdark_xr.steps.raw_reads import refpix_reads
+from nrsdark_xr.steps.raw_reads import reads_all, refpix_bytes
 from nrsdark_xr.steps.session import Session
-from nrsdark_xr.steps.tasks import CountingReader, gather, run_per_exposure, task_key, whole_worker
+from nrsdark_xr.steps.tasks import gather, run_per_exposure, task_key, working_on
 from nrsdark_xr.storage import StorageParameters
 from nrsdark_xr.store import RampStore, open_cross_spectra
 
@@ -118,7 +118,7 @@ def _fill_store(session: Session) -> None:
             fingerprint,
             key=task_key(STEP, exposure, fingerprint),
         ),
-        n_bytes=lambda exposure: refpix_reads(exposure, config.refpix.measure).n_bytes,
+        n_bytes=lambda exposure: refpix_bytes(exposure, config.refpix.measure),
     )
 
 
@@ -129,8 +129,7 @@ def _refpix_task(
     store: RampStore,
     fingerprint: Fingerprint,
 ) -> None:
-    with whole_worker() as threads, RawReader(exposure, storage) as reader:
-        raw = CountingReader(reader, exposure.name)
+    with working_on(exposure, storage, whole=reads_all(exposure, STEP)) as (raw, threads):
         for integration, name in enumerate(exposure.row_names()):
             found = measure_cross_spectra(raw, exposure, integration, parameters, threads=threads)
             store.write_cross_spectra(name, found.sums, found.bad_rows)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from itertools import cycle
 from threading import Lock
@@ -19,6 +19,7 @@ from nrsdark_xr.progress import Stage
 from nrsdark_xr.steps.fingerprints import Fingerprint, digest, exposure_record
 from nrsdark_xr.steps.futures import as_finished, died, result_of
 from nrsdark_xr.steps.session import Session
+from nrsdark_xr.storage import StorageParameters
 from nrsdark_xr.store import Step
 from nrsdark_xr.store.failures import delete_failures, write_failures
 
@@ -30,6 +31,10 @@ logger = logging.getLogger(__name__)
 PROGRESS_TOPIC = "nrsdark-progress"
 _AT_WORK = Lock()
 """Held by the one task of this process that works on an exposure."""
+_NEXT = Lock()
+"""Held by the one task that is next, whose exposure is fetched meanwhile."""
+COPIES = 2
+"""Of remote exposures, on the disk of a worker at most: the one worked on, and the next."""
 
 
 @dataclass(frozen=True)
@@ -132,6 +137,39 @@ def whole_worker() -> Iterator[int]:
         if worker.state.tasks[key].state == "cancelled":
             raise Reschedule
         yield worker.state.nthreads
+
+
+@contextmanager
+def working_on(
+    exposure: Exposure, storage: StorageParameters, *, whole: bool
+) -> Iterator[tuple[CountingReader, int]]:
+    """Have a worker to oneself, as `whole_worker`, and a reader of an exposure.
+
+    A remote exposure is fetched while the one before is worked on, if the worker has threads for
+    two tasks: so there are never more than `COPIES` of them there.
+
+    Parameters
+    ----------
+    exposure : Exposure
+    storage : StorageParameters
+    whole : bool
+        Whether all of the exposure will be read, so that it is fetched if it is remote.
+
+    Yields
+    ------
+    raw : CountingReader
+    threads : int
+        To use.
+    """
+    from distributed import get_worker
+
+    with ExitStack() as stack:
+        with _NEXT:
+            reader = stack.enter_context(RawReader(exposure, storage))
+            if whole:
+                reader.fetch(get_worker().local_directory)
+            threads = stack.enter_context(whole_worker())
+        yield CountingReader(reader, exposure.name), threads
 
 
 def task_key(step: str, exposure: Exposure, fingerprint: Fingerprint) -> str:

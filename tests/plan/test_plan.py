@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,8 @@ from distributed import LocalCluster
 
 from nrsdark_xr.calibration import CalibrationParameters
 from nrsdark_xr.errors import NrsdarkError
-from nrsdark_xr.plan import check_plan, plan_run
+from nrsdark_xr.exposures.fetch import FETCH_BYTES
+from nrsdark_xr.plan import check_plan, make_plan, plan_run
 from nrsdark_xr.plan.steps import refit_traffic, row_traffic
 from nrsdark_xr.plan.text import step_rows, summary_lines
 from nrsdark_xr.steps import run_steps
@@ -216,6 +218,34 @@ def test_requests_are_counted_for_what_is_remote(raw, monkeypatch):
     assert plan_module._requests(remote, config) == expected
 
 
+@pytest.mark.parametrize(("threads", "copies"), [(1, 1), (2, 2), (3, 2)])
+def test_remote_inputs_are_fetched_and_copied(raw, tmp_path, threads, copies):
+    local = [entry.exposure for entry in choose_inputs(raw.config(), say=lambda _: None)[0]]
+    remote = [replace(each, url=f"s3://bucket/{each.name}_uncal.fits") for each in local]
+    size, file = local[0].data_bytes, tmp_path / "cluster.yaml"
+    file.write_text(
+        f"kind: local\nkwargs: {{threads_per_worker: {threads}, local_directory: {tmp_path}}}\n"
+    )
+    here, there = (
+        make_plan(raw.config(), exposures, cluster=str(file), workers=2)
+        for exposures in (local, remote)
+    )
+    bias, prepare = (step.raw for step in there.steps[:2])
+    assert (bias.n_bytes, bias.objects) == (3 * 2 * local[0].group_bytes, 3)
+    assert (prepare.n_bytes, prepare.objects) == (3 * size, 3 * ceil(size / FETCH_BYTES))
+    assert [place.key for place in here.places] == ["store", "output"]
+    (copy,) = there.places[2:]
+    assert (copy.key, copy.url) == ("temporary-directory", str(tmp_path))
+    assert copy.needed == 2 * copies * size
+    assert copy.free > 0
+    with pytest.raises(NrsdarkError, match="use another `temporary-directory`"):
+        check_plan(replace(there, places=(replace(copy, free=copy.needed - 1),)))
+    assert there.memory["prepare"].worker > here.memory["prepare"].worker
+    assert there.memory["average"] == here.memory["average"]
+    elsewhere = make_plan(raw.config(), remote, cluster=str(EXAMPLES / "slurm.yaml"))
+    assert (elsewhere.places[2].url, elsewhere.places[2].free) == ("each worker", None)
+
+
 def test_inputs_that_are_left_out_are_told(raw, tmp_path):
     project = copy_of(raw, tmp_path / "run")
     project.raw[0].write_bytes(b"no FITS")
@@ -304,7 +334,7 @@ def scheduler() -> Iterator[str]:
             processes=False,
             protocol="tcp://",
             host="127.0.0.1",
-            dashboard_address=None,
+            dashboard_address="127.0.0.1:0",
         ) as cluster,
     ):
         yield cluster.scheduler_address

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from math import ceil
 
 import numpy as np
 import pytest
 import s3fs
 
 from nrsdark_xr.errors import NrsdarkError
-from nrsdark_xr.exposures import RawReader, find_exposures, read_exposures
+from nrsdark_xr.exposures import RawReader, fetch, find_exposures, read_exposures
 from nrsdark_xr.exposures.telemetry import read_telemetry
 from nrsdark_xr.references import load_references, reference_checksums
 from nrsdark_xr.storage import StorageParameters
@@ -65,6 +66,18 @@ def test_a_header_is_two_requests_and_a_band_one_per_group(raw):
         assert dict(requests) == {"get_object": 3}
         reader.read(0, slice(1, 4), slice(None))  # whole groups follow each other
         assert dict(requests) == {"get_object": 4}
+
+
+def test_an_exposure_is_fetched_once_by_few_large_requests(raw, tmp_path, monkeypatch):
+    pattern, counts = raw
+    monkeypatch.setattr(fetch, "FETCH_BYTES", 2000)
+    (exposure, _), _ = read_exposures(find_exposures(pattern))
+    with counted() as requests, RawReader(exposure) as reader:
+        reader.fetch(tmp_path)
+        for row in range(0, 16, 2):
+            got = reader.read(0, slice(None), slice(row, row + 2))
+            np.testing.assert_array_equal(got, counts[exposure.name][0, :, row : row + 2])
+        assert requests == {"get_object": ceil(exposure.data_bytes / 2000)}
 
 
 def test_references_and_their_checksums(bucket, raw_set):
