@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from io import StringIO
 from pathlib import Path
 
@@ -25,6 +26,8 @@ from nrsdark_xr.cluster.providers import PROVIDERS, provided
 from nrsdark_xr.cluster.versions import PACKAGES, check_versions
 from nrsdark_xr.errors import NrsdarkError
 from nrsdark_xr.progress import Progress
+from tests.dask_commands import running_scheduler, running_worker
+from tests.waiting import PATIENCE, wait_for
 
 FOLDER = Path(__file__).parents[1] / "cluster"
 FILES = sorted(FOLDER.glob("*.yaml"))
@@ -43,36 +46,29 @@ def cluster_file(tmp_path):
 @pytest.fixture(scope="module")
 def scheduler(tmp_path_factory):
     """The address of a scheduler with one worker, both processes of their own."""
-    file = tmp_path_factory.mktemp("scheduler") / "scheduler.json"
-    dask = [sys.executable, "-m", "dask"]
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    own = [*dask, "scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard"]
-    with subprocess.Popen([*own, "--scheduler-file", str(file)], **quiet) as process:
-        try:
-            deadline = time.monotonic() + 120
-            while not file.exists() or not file.read_text().strip():
-                assert process.poll() is None
-                assert time.monotonic() < deadline
-                time.sleep(0.1)
-            address = yaml.safe_load(file.read_text())["address"]
-            one = [*dask, "worker", address, "--host", "127.0.0.1", "--nthreads", "1"]
-            with subprocess.Popen([*one, "--no-nanny", "--no-dashboard"], **quiet) as worker:
-                try:
-                    yield address
-                finally:
-                    worker.terminate()
-        finally:
-            process.terminate()
+    with (
+        running_scheduler(tmp_path_factory.mktemp("scheduler")) as started,
+        running_worker(started.address),
+    ):
+        yield started.address
 
 
-def listening_addresses() -> set[str]:
-    processes = [psutil.Process(), *psutil.Process().children(recursive=True)]
-    return {
-        connection.laddr.ip
-        for process in processes
-        for connection in process.net_connections(kind="tcp")
-        if connection.status == psutil.CONN_LISTEN
-    }
+def listening() -> set[tuple[int, str, int]]:
+    """Tell where this process and its children listen: process, address, port."""
+    found = set()
+    for process in [psutil.Process(), *psutil.Process().children(recursive=True)]:
+        with suppress(psutil.NoSuchProcess):  # that of an earlier test, which has ended
+            found |= {
+                (process.pid, connection.laddr.ip, connection.laddr.port)
+                for connection in process.net_connections(kind="inet")
+                if connection.status == psutil.CONN_LISTEN
+            }
+    return found
+
+
+def addresses_since(before: set[tuple[int, str, int]]) -> set[str]:
+    """Tell at which addresses more listen than before."""
+    return {address for _, address, _ in listening() - before}
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
@@ -90,11 +86,11 @@ def test_every_kind_has_a_file_and_a_row_in_the_table():
 
 def test_a_local_file_starts_workers_that_listen_on_localhost_only(cluster_file):
     path = cluster_file("kind: local\nworkers: 1\n")
-    before = listening_addresses()
+    before = listening()
     with connect(str(path)) as client:
         assert len(client.scheduler_info()["workers"]) == 1
         assert client.submit(sum, [1, 2]).result() == 3
-        assert listening_addresses() - before <= {"127.0.0.1"}
+        assert addresses_since(before) == {"127.0.0.1"}
 
 
 def test_options_of_a_local_file_beat_ours_and_the_command_line_beats_workers(cluster_file):
@@ -135,7 +131,6 @@ def test_tls_lets_in_who_has_the_certificate_and_nobody_else(
     from distributed import LocalCluster
     from distributed.security import Security
 
-    monkeypatch.setattr(connection_module, "_CONNECT_TIMEOUT", "2s")
     ours, theirs = certificates
     files = {"tls_ca_file": str(ours / "cert.pem")}
     for role in ("scheduler", "worker", "client"):
@@ -146,7 +141,7 @@ def test_tls_lets_in_who_has_the_certificate_and_nobody_else(
         processes=False,
         protocol="tls://",
         host="127.0.0.1",
-        dashboard_address=None,
+        dashboard_address="127.0.0.1:0",
         security=Security(require_encryption=True, **files),
     ) as cluster:
 
@@ -160,6 +155,7 @@ def test_tls_lets_in_who_has_the_certificate_and_nobody_else(
 
         client_files = ("tls_ca_file", "tls_client_cert", "tls_client_key")
         assert connected({name: files[name] for name in client_files}) == 3
+        monkeypatch.setattr(connection_module, "_CONNECT_TIMEOUT", "2s")
         for others in (theirs, ours.parent):  # the last has no such files
             wrong = {name: value.replace(str(ours), str(others)) for name, value in files.items()}
             with pytest.raises(NrsdarkError) as caught:
@@ -284,11 +280,11 @@ JOB = {"cores": 1, "processes": 1, "memory": "1GB"}
 
 
 def test_a_batch_scheduler_listens_on_localhost_unless_told_otherwise():
-    before = listening_addresses()
+    before = listening()
     with provided(ClusterFile(kind="slurm", kwargs=JOB), workers=None, source="c.yaml") as made:
         assert made.scheduler_address.startswith("tcp://127.0.0.1:")
         assert made.dashboard_link.startswith("http://127.0.0.1:")
-        assert listening_addresses() - before <= {"127.0.0.1"}
+        assert addresses_since(before) == {"127.0.0.1"}
     told = ClusterFile(kind="slurm", kwargs={**JOB, "scheduler_options": {"host": "127.0.0.2"}})
     with provided(told, workers=None, source="c.yaml") as made:
         assert made.scheduler_address.startswith("tcp://127.0.0.2:")
@@ -409,13 +405,12 @@ def test_workers_of_other_software_are_refused():
 
 
 def test_threads_listen_on_localhost_only():
+    before = listening()
     with connect("threads", workers=3) as client:
         assert client.submit(os.getpid).result() == os.getpid()
         assert sum(client.nthreads().values()) == 3
         assert client.dashboard_link.startswith("http://127.0.0.1:")
-        connections = psutil.Process().net_connections(kind="inet")
-    listening = {entry.laddr.ip for entry in connections if entry.status == psutil.CONN_LISTEN}
-    assert listening == {"127.0.0.1"}
+        assert addresses_since(before) == {"127.0.0.1"}
 
 
 def test_workers_leave_ctrl_c_to_the_client():
@@ -424,7 +419,7 @@ def test_workers_leave_ctrl_c_to_the_client():
         assert worker != os.getpid()
         assert client.submit(signal.getsignal, signal.SIGINT).result() == signal.SIG_IGN
     assert signal.getsignal(signal.SIGINT) != signal.SIG_IGN
-    assert not psutil.pid_exists(worker)
+    wait_for(lambda: not psutil.pid_exists(worker))
 
 
 SLOW_AGAIN = """
@@ -447,7 +442,7 @@ def test_a_killed_worker_may_take_its_time_to_come_back(tmp_path):
         connect("local", workers=1) as client,
     ):
         os.kill(client.submit(os.getpid).result(), signal.SIGKILL)
-        client.submit(time.sleep, 1).result(timeout=120)
+        client.submit(time.sleep, 1).result(timeout=PATIENCE)
 
 
 @pytest.mark.parametrize(("ours", "library"), [("WARNING", "CRITICAL"), ("DEBUG", "INFO")])

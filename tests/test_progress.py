@@ -4,6 +4,7 @@ import contextlib
 import io
 import os
 import pty
+import re
 
 import pytest
 
@@ -24,7 +25,8 @@ def test_plain_lines_tell_items_speed_and_time_left(monkeypatch):
     assert lines[-1].startswith("prepare: 1/4 files in ")
 
 
-def test_plain_lines_are_seldom():
+def test_plain_lines_are_seldom(monkeypatch):
+    monkeypatch.setattr(progress.time, "monotonic", lambda: 0.0)
     stream = io.StringIO()
     with Progress(stream).stage("bias", total_bytes=1000, total_items=1000) as stage:
         for _ in range(1000):
@@ -68,7 +70,8 @@ def test_a_terminal_gets_a_bar(monkeypatch):
 @pytest.mark.parametrize("terminal", ["dumb", "unknown"])
 def test_a_terminal_that_cannot_draw_gets_plain_lines(terminal, monkeypatch):
     monkeypatch.setenv("TERM", terminal)
-    assert shown_on_a_terminal().splitlines() == ["prepare: 1/2 files in 0:00"]
+    (line,) = shown_on_a_terminal().splitlines()
+    assert re.fullmatch(r"prepare: 1/2 files in 0:\d\d", line)
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,7 @@ from tests.calibration.irs2_synthetic import (
     write_irs2_case,
 )
 from tests.calibration.synthetic import ArrayBuffer, ArrayReader, Case, label, make_case
+from tests.waiting import PATIENCE
 
 OF_CORRECTION = 1e-5
 """Allowed difference, in standard deviations of the correction."""
@@ -385,7 +386,7 @@ def calibrate_in_time(case: Case, ramps: list[ArrayBuffer], threads: int) -> Non
             DEFAULTS,
             ramps,
             threads=threads,
-        ).result(timeout=120)
+        ).result(timeout=PATIENCE)
     finally:
         pool.shutdown(wait=False)
 

@@ -8,13 +8,14 @@ from contextvars import ContextVar
 import pytest
 
 from nrsdark_xr.calibration._threads import in_threads
+from tests.waiting import PATIENCE
 
 WHERE: ContextVar[str] = ContextVar("where")
 
 
 def test_results_come_in_order_and_threads_see_the_context() -> None:
     WHERE.set("here")
-    barrier = threading.Barrier(2, timeout=60)
+    barrier = threading.Barrier(2, timeout=PATIENCE)
 
     def double(number: int) -> tuple[int, str]:
         barrier.wait()  # two of them at once
@@ -52,9 +53,9 @@ def test_nothing_begins_after_what_is_left_out(monkeypatch: pytest.MonkeyPatch) 
 
     def fail(number: int) -> None:
         begun.append(number)
-        time.sleep(0.005)
         if number == 1:
             raise ValueError("of 1")
+        time.sleep(0.1)  # all of them take 2.5 s: enough for the failure to be noticed
 
     with pytest.raises(ValueError, match="of 1"):
         in_threads(fail, range(50), threads=2)

@@ -6,15 +6,12 @@ import json
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.projects import Project
-
-PATIENCE = 600
-"""Seconds after which a run is taken to hang; one takes ten, but tests may share the machine."""
+from tests.waiting import PATIENCE
 
 
 @dataclass(frozen=True)
@@ -60,11 +57,3 @@ def spawn(
 def outcome(process: subprocess.Popen[str]) -> Outcome:
     out, err = process.communicate(timeout=PATIENCE)
     return Outcome(process.returncode, out, err)
-
-
-def wait_for(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert process.poll() is None, process.stderr.read()
-        assert time.monotonic() < deadline
-        time.sleep(0.02)

@@ -6,9 +6,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
-import time
 
 import numpy as np
 import pytest
@@ -20,7 +17,9 @@ from nrsdark_xr.detector import DQ
 from nrsdark_xr.errors import NrsdarkError
 from nrsdark_xr.products import certify
 from nrsdark_xr.store import RampStore
+from tests.end_to_end.commands import outcome, spawn
 from tests.projects import assert_same_products, copy_of
+from tests.waiting import wait_for
 
 NAME = "nrs1-sub512s"
 SUMMARY_KEYS = {
@@ -107,18 +106,11 @@ def test_workers_and_order_of_inputs_change_no_bit(finished, raw_darks, tmp_path
 
 
 def test_a_killed_run_goes_on_and_ends_with_the_same_bits(finished, darks):
-    command = [sys.executable, "-m", "nrsdark_xr.cli", "run", str(darks.run_file)]
-    process = subprocess.Popen(
-        [*command, "--workers", "1"], start_new_session=True, stderr=subprocess.DEVNULL
-    )
+    process = spawn(darks, "--workers", "1")
     markers = darks.folder / "ramps.zarr" / "file" / "markers" / "prepare"
-    deadline = time.monotonic() + 120
-    while not (markers.exists() and any(markers.iterdir())):
-        assert process.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    wait_for(lambda: markers.exists() and any(markers.iterdir()), process)
     os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    outcome(process)
     assert not (darks.folder / f"products/{NAME}_dark.fits").exists()
     _, said = darks.run()
     assert "files are done already" in said or "prepare: up to date" in said

@@ -16,6 +16,7 @@ from nrsdark_xr.store.location import Location
 from nrsdark_xr.store.output import OutputFile
 from tests.s3.conftest import make_bucket
 from tests.store.helpers import make_exposure, make_row, make_store, write_row
+from tests.waiting import PATIENCE
 
 EXPOSURE = make_exposure()
 
@@ -96,7 +97,7 @@ def test_a_quota_that_is_used_up_and_then_raised(fragile_s3, storage):
     row = make_row(EXPOSURE, 1)
     fragile_s3.call("quota", 4096)
     try:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + PATIENCE
         line = ""
         while not line and time.monotonic() < deadline:  # the server looks now and then
             try:

@@ -19,7 +19,7 @@ configuration=$folder/ceph.conf
 
 start_gateway() {
     radosgw -c "$configuration" -n client.rgw
-    for _ in $(seq 300); do
+    for _ in $(seq 900); do
         curl -s -o /dev/null "http://127.0.0.1:$(cat "$folder/port")/" && return 0
         sleep 0.1
     done

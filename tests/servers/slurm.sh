@@ -56,7 +56,7 @@ up() {
         --seed-file="$folder/munged.seed" 2> /dev/null
     slurmctld -f "$SLURM_CONF"
     slurmd -f "$SLURM_CONF"
-    for _ in $(seq 100); do
+    for _ in $(seq 600); do
         sinfo --noheader --format=%T 2> /dev/null | grep -q idle && return 0
         sleep 0.1
     done

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from threading import Event
@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from nrsdark_xr.errors import NrsdarkError
 from nrsdark_xr.progress import Progress
 from nrsdark_xr.steps.tasks import Ledger, submit_evenly, whole_worker
+from tests.waiting import PATIENCE, wait_for
 
 ANNOUNCED = {"one": 100.0, "two": 50.0}
 
@@ -60,7 +61,7 @@ def workers(number: int, *, threads: int) -> Iterator[Client]:
             n_workers=number,
             threads_per_worker=threads,
             processes=False,
-            dashboard_address=None,
+            dashboard_address="127.0.0.1:0",
             protocol="tcp://",
             host="127.0.0.1",
             memory_limit=0,
@@ -91,7 +92,7 @@ class Watched:
             self.now += 1
             self.most = max(self.most, self.now)
             self.names.append(name)
-            assert self.go.wait(10)
+            assert self.go.wait(PATIENCE)
             self.now -= 1
             return threads
 
@@ -102,13 +103,6 @@ WATCHED: dict[str, Watched] = {}
 
 def work(test: str, name: int) -> int:
     return WATCHED[test].work(name)
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def states(client: Client) -> list[str]:
@@ -128,11 +122,11 @@ def test_a_worker_works_on_one_exposure_at_a_time_with_all_its_threads(client) -
 def test_a_task_that_is_cancelled_while_it_waits_does_nothing(client) -> None:
     watched = WATCHED["cancelled"] = Watched()
     first = client.submit(work, "cancelled", 1)
-    until(lambda: watched.names == [1])
+    wait_for(lambda: watched.names == [1])
     second = client.submit(work, "cancelled", 2)
-    until(lambda: states(client) == ["executing", "executing"])
+    wait_for(lambda: states(client) == ["executing", "executing"])
     second.cancel()
-    until(lambda: states(client) == ["cancelled", "executing"])
+    wait_for(lambda: states(client) == ["cancelled", "executing"])
     watched.go.set()
     assert first.result() == 3
     third = client.submit(work, "cancelled", 3)
@@ -144,7 +138,7 @@ def test_a_task_that_fails_lets_the_next_one_work(client) -> None:
     watched = WATCHED["fails"] = Watched()
     assert client.submit(fail).exception() is not None
     watched.go.set()
-    assert client.submit(work, "fails", 1).result(timeout=10) == 3
+    assert client.submit(work, "fails", 1).result(timeout=PATIENCE) == 3
 
 
 def fail() -> None:

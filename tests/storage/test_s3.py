@@ -79,7 +79,7 @@ def test_what_stays_as_it_is_is_raised_at_once(ask, error):
 
 def test_patience_ends(ask):
     with pytest.raises(EndpointConnectionError):
-        ask(*[GONE] * 1000, patience=0.2)
+        ask(*[GONE] * 1000, patience=2.0)
     assert 1 < len(ask.made) < 20
 
 

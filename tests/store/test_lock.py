@@ -7,7 +7,6 @@ import socket
 import subprocess
 import sys
 import textwrap
-import threading
 import time
 from pathlib import Path
 
@@ -17,6 +16,7 @@ import pytest
 from nrsdark_xr.errors import NrsdarkError
 from nrsdark_xr.store import RampStore, hold_lock, remote_lock
 from nrsdark_xr.store.location import Location
+from tests.waiting import wait_for
 
 from .helpers import make_exposure
 
@@ -157,8 +157,7 @@ def test_of_many_that_find_a_dead_lock_one_gets_it(store, sleeper, tmp_path):
         )
         for n in range(3)
     ]
-    while len(list(tmp_path.glob("ready*"))) < 3:
-        time.sleep(0.01)
+    wait_for(lambda: len(list(tmp_path.glob("ready*"))) == 3)
     (tmp_path / "go").touch()
     answers = [process.stdout.readline().strip() for process in processes]
     for process in processes:
@@ -180,6 +179,10 @@ class TestOnAnotherFileSystem:
     def quick(self, monkeypatch):
         monkeypatch.setattr(remote_lock, "BEAT", 0.05)
         monkeypatch.setattr(remote_lock, "SILENCE", 0.2)
+
+    @staticmethod
+    def let_it_grow_old():
+        time.sleep(remote_lock.SILENCE + 0.05)
 
     @staticmethod
     def names(location):
@@ -204,26 +207,24 @@ class TestOnAnotherFileSystem:
         assert self.names(location) == ["00000001.json"]
 
     @pytest.mark.usefixtures("quick")
-    def test_an_old_date_alone_proves_nothing(self, location):
+    def test_an_old_date_alone_proves_nothing(self, location, monkeypatch):
         self.put(location, "00000001.json")
-        time.sleep(0.25)
-        ended = threading.Event()
+        self.let_it_grow_old()
+        watched = []
 
-        def renew():  # of a machine whose clock is behind
-            while not ended.wait(0.01):
-                self.put(location, "00000001.json")
+        def watch(seconds):
+            watched.append(seconds)
+            self.put(location, "00000001.json")  # by a machine whose clock is behind
 
-        renewing = threading.Thread(target=renew)
-        renewing.start()
+        monkeypatch.setattr(remote_lock.time, "sleep", watch)
         with pytest.raises(NrsdarkError, match="another run is at work"):
             hold_lock(location).__enter__()
-        ended.set()
-        renewing.join()
+        assert watched
 
     @pytest.mark.usefixtures("quick")
     def test_one_without_a_sign_of_life_is_taken_over(self, location, caplog):
         self.put(location, "00000001.json")
-        time.sleep(0.25)
+        self.let_it_grow_old()
         with hold_lock(location):
             assert self.names(location) == ["00000001.json", "00000002.json"]
             assert "to see whether its run still lives" in caplog.text
@@ -244,15 +245,14 @@ class TestOnAnotherFileSystem:
         with hold_lock(location):
             path = f"{location.lock_url}/00000001.json"
             first = memory.modified(path)
-            time.sleep(0.3)
-            assert memory.modified(path) > first
+            wait_for(lambda: memory.modified(path) > first)
 
     @pytest.mark.usefixtures("quick")
     def test_a_run_whose_lock_was_taken_over_stops(self, location):
         def work():
             with hold_lock(location):
                 self.put(location, "00000002.json")
-                time.sleep(5)
+                wait_for(lambda: False)
 
         with pytest.raises(NrsdarkError, match="another run has taken over this store"):
             work()
@@ -267,7 +267,7 @@ class TestOnAnotherFileSystem:
             self.put(location, key)  # the other was quicker
             return create(place, key, data)
 
-        time.sleep(0.25)
+        self.let_it_grow_old()
         monkeypatch.setattr(Location, "create", slow)
         with pytest.raises(NrsdarkError, match="process 1 on elsewhere"):
             hold_lock(location).__enter__()
@@ -281,7 +281,7 @@ class TestOnAnotherFileSystem:
             self.put(location, "00000001.json")
             return create(place, key, data)
 
-        time.sleep(0.25)
+        self.let_it_grow_old()
         monkeypatch.setattr(Location, "create", late)
         with pytest.raises(NrsdarkError, match="process 1 on elsewhere"):
             hold_lock(location).__enter__()
