@@ -191,6 +191,7 @@ def status(
     clean: Annotated[
         bool, typer.Option("--clean", help="Remove what killed runs left on object storage.")
     ] = False,
+    overrides: Overrides = None,
     as_json: Json = False,
 ) -> None:
     """Show what of a run is done, and what is left."""
@@ -198,7 +199,7 @@ def status(
     from nrsdark_xr.steps.clean import find_leftovers, remove_leftovers
     from nrsdark_xr.steps.status import read_status
 
-    config = RunConfig.load(run_file)
+    config = RunConfig.load(run_file, overrides or ())
     if clean:
         removed = remove_leftovers(config)
         if as_json:
@@ -216,7 +217,8 @@ def status(
     _print_table(found.name, ("file", "date", "done", "remark"), found.rows())
     typer.echo(found.counts())
     for product, complete in found.products.items():
-        typer.echo(f"{'complete' if complete else 'missing ':8}  {product}")
+        state = "out of date" if product in found.outdated else "complete"
+        typer.echo(f"{state if complete else 'missing':11}  {product}")
     for upload in find_leftovers(config):
         typer.echo(f"unfinished upload (--clean removes it): {upload.url}, begun {upload.begun}")
 
@@ -228,7 +230,7 @@ def compare(
     out: Annotated[Path | None, typer.Option(help="Folder for a page with pictures.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Compare two reference files of one kind: superbias, dark or mask."""
+    """Compare two reference files of one kind: superbias, dark, mask or readnoise."""
     from nrsdark_xr.analysis import COLUMNS, compare_references, write_comparison
 
     comparison = compare_references(str(new), str(old))

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 
 from pydantic import BaseModel
 
 from nrsdark_xr.exposures import Exposure
+from nrsdark_xr.store.markers import Marker
 
 Fingerprint = dict[str, str]
 
@@ -30,3 +32,8 @@ def exposure_record(exposure: Exposure) -> dict[str, str]:
     record = asdict(exposure)
     del record["url"]
     return {"exposure": digest(record)}
+
+
+def rows_digest(markers: Mapping[str, Marker], names: Iterable[str]) -> str:
+    """Hash what rows of the store were made from, by their markers."""
+    return digest({name: [markers[name].fingerprint, markers[name].record] for name in names})

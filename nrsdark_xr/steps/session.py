@@ -14,7 +14,7 @@ from nrsdark_xr.errors import NrsdarkError
 from nrsdark_xr.exposures import Exposure, Rejected, Selected
 from nrsdark_xr.progress import Progress
 from nrsdark_xr.references import reference_checksums
-from nrsdark_xr.steps.fingerprints import Fingerprint, digest, exposure_record
+from nrsdark_xr.steps.fingerprints import Fingerprint, exposure_record, rows_digest
 from nrsdark_xr.steps.products_state import ProductsState
 from nrsdark_xr.store import RampStore, Step
 from nrsdark_xr.store.location import Location
@@ -142,10 +142,7 @@ class Session:
 
     def rows_fingerprint(self, step: Step) -> str:
         """Digest of what the rows of all accepted exposures were made from."""
-        markers = self.store.markers(step)
-        return digest(
-            {name: [markers[name].fingerprint, markers[name].record] for name in self.row_names}
-        )
+        return rows_digest(self.store.markers(step), self.row_names)
 
     def is_current(
         self, product: str, fingerprint: Fingerprint, files: Sequence[OutputFile]

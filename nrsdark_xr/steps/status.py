@@ -8,6 +8,7 @@ from typing import Any, get_args
 from nrsdark_xr.config import RunConfig
 from nrsdark_xr.detector import is_irs2
 from nrsdark_xr.exposures import Selected, find_exposures, read_exposures, select
+from nrsdark_xr.steps.outdated import Outdated, find_outdated
 from nrsdark_xr.steps.products_state import ProductsState
 from nrsdark_xr.steps.run import IRS2_PRODUCTS, PRODUCTS
 from nrsdark_xr.store import RampStore, Step
@@ -36,6 +37,8 @@ class FileStatus:
         Steps of which there are chunks, but not a finished row.
     failed : dict of str
         By step, why it failed when it was last tried.
+    outdated : tuple of str
+        Steps that have finished it, but will do it again, since something has changed.
     """
 
     name: str
@@ -45,11 +48,13 @@ class FileStatus:
     done: tuple[str, ...]
     begun: tuple[str, ...] = ()
     failed: dict[str, str] = field(default_factory=dict)
+    outdated: tuple[str, ...] = ()
 
     def remark(self, *, running: bool) -> str:
         """Tell what people want to know besides what is done."""
         verb = "running" if running else "cut off"
         parts = [self.reason] if self.reason else []
+        parts += [f"{step} out of date" for step in self.outdated]
         parts += [f"{step} {verb}" for step in self.begun if step not in self.failed]
         parts += [f"{step} failed: {reason}" for step, reason in self.failed.items()]
         return "; ".join(parts)
@@ -67,6 +72,8 @@ class RunStatus:
         Inputs that cannot be read, and why.
     products : dict of bool
         Whether each product is there and complete.
+    outdated : tuple of str
+        Products that are there, but will be made again, since something has changed.
     running : str
         Which run is at work on the store now; empty if none is.
     """
@@ -75,6 +82,7 @@ class RunStatus:
     files: tuple[FileStatus, ...]
     rejected: dict[str, str]
     products: dict[str, bool]
+    outdated: tuple[str, ...] = ()
     running: str = ""
 
     def as_dict(self) -> dict[str, Any]:
@@ -98,8 +106,10 @@ class RunStatus:
         """Sum it up in one line."""
         wanted = [entry for entry in self.files if entry.accepted]
         done = sum("prepare" in entry.done for entry in wanted)
+        outdated = sum("prepare" in entry.outdated for entry in wanted)
         failed = sum(bool(entry.failed) for entry in wanted)
         parts = [f"{done} of {len(wanted)} prepared"]
+        parts += [f"{outdated} of these out of date"] if outdated else []
         parts += [f"{failed} failed"] if failed else []
         parts += [f"at work: {self.running}"] if self.running else []
         return ", ".join(parts)
@@ -124,20 +134,36 @@ def read_status(config: RunConfig) -> RunStatus:
     makes_refpix = config.references.refpix is None and any(
         is_irs2(entry.exposure.readpatt) for entry in selected
     )
+    outdated = _outdated(config, selected, store, makes_refpix=makes_refpix)
+    names = IRS2_PRODUCTS if makes_refpix else PRODUCTS
+    there = {name: state.holds(config.product(name)) for name in names}
     return RunStatus(
         name=config.name,
-        files=_files(selected, store, location),
+        files=_files(selected, store, location, outdated),
         rejected={entry.url: entry.reason for entry in rejected},
-        products={
-            config.product(name).name: state.holds(config.product(name))
-            for name in (IRS2_PRODUCTS if makes_refpix else PRODUCTS)
-        },
+        products={config.product(name).name: complete for name, complete in there.items()},
+        outdated=tuple(
+            config.product(name).name
+            for name, complete in there.items()
+            if complete and name in outdated.products
+        ),
         running=_running(location),
     )
 
 
+def _outdated(
+    config: RunConfig, selected: list[Selected], store: RampStore | None, *, makes_refpix: bool
+) -> Outdated:
+    if store is None:
+        return Outdated({}, set())
+    steps: list[Step] = ["refpix"] if makes_refpix else []
+    steps += ["bias"] if config.references.superbias is None else []
+    accepted = [entry.exposure for entry in selected if entry.accepted]
+    return find_outdated(config, accepted, [*steps, "prepare"], store)
+
+
 def _files(
-    selected: list[Selected], store: RampStore | None, location: Location
+    selected: list[Selected], store: RampStore | None, location: Location, outdated: Outdated
 ) -> tuple[FileStatus, ...]:
     done = {step: set(store.markers(step)) if store else set() for step in STEPS}
     failed: dict[Step, dict[str, Failure]] = {
@@ -161,6 +187,9 @@ def _files(
                 for step in STEPS
                 if name in failed[step] and name not in done[step]
             },
+            outdated=tuple(
+                step for step in STEPS if entry.exposure.name in outdated.rows.get(step, ())
+            ),
         )
         for entry in selected
         for name in entry.exposure.row_names()

@@ -70,3 +70,44 @@ def test_running_and_cut_off(given):
     assert str(os.getpid()) in status.running
     assert status.rows()[0][3] == "prepare running"
     assert "at work: process" in status.counts()
+
+
+ALL = ["superbias.fits", "dark.fits", "mask.fits", "readnoise.fits", "summary.json", "report.html"]
+
+
+@pytest.mark.parametrize(
+    ("change", "rows", "products"),
+    [
+        ("author=somebody else", [], ALL),
+        ("prepare.refpix.odd_even_columns=false", ["bias", "prepare"], ALL),
+        ("prepare.jump.rejection_threshold=5", ["prepare"], ALL[1:]),
+        ("average.clip.sigma=4", [], ALL[1:]),
+        ("synthesize.hot_rate=2", [], ALL[1:]),
+        ("analyze.min_snr=3", [], ALL[4:]),
+        ("references.superbias=references/superbias.fits", [], []),
+    ],
+)
+def test_what_a_change_makes_out_of_date(done, change, rows, products):
+    status = read_status(done.config(change))
+    assert [list(entry.outdated) for entry in status.files] == [rows] * 5
+    assert [name.partition("_")[2] for name in status.outdated] == products
+    assert all(status.products.values())
+    remark = "; ".join(f"{step} out of date" for step in rows)
+    assert {row[3] for row in status.rows()} == {remark}
+    assert ("5 of these out of date" in status.counts()) is ("prepare" in rows)
+
+
+def test_other_inputs_make_products_out_of_date(done, nrsdark):
+    name = done.raw[0].name.removesuffix("_uncal.fits")
+    option = ("--set", f"selection.exclude=[{name}]")
+    told = nrsdark("status", done.run_file, *option).out.splitlines()
+    assert sum(line.startswith("out of date  nrs1-sub512s_") for line in told) == len(ALL)
+    assert nrsdark("run", done.run_file, "--cluster", "threads", *option).code == 0
+    told = nrsdark("status", done.run_file, *option).out.splitlines()
+    assert sum(line.startswith("complete     nrs1-sub512s_") for line in told) == len(ALL)
+
+
+def test_nothing_is_out_of_date_after_a_run(done):
+    status = read_status(done.config())
+    assert status.outdated == ()
+    assert not any(entry.outdated for entry in status.files)
