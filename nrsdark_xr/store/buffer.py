@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nrsdark_xr.calibration.workspace import Pool
 from nrsdark_xr.store.chunks import write_chunks
 from nrsdark_xr.store.direct import ChunkFiles
 from nrsdark_xr.store.location import Location, reading_data, writing
+from nrsdark_xr.store.workspace import Workspace, reading_into_workspace
 
 
 @dataclass(frozen=True)
@@ -27,12 +31,15 @@ class RampBuffer:
         Of the row.
     location : Location
         Of the store.
+    memory : Pool of Workspace
+        Where chunks are put together, encoded and read: one for each thread that does.
     """
 
     array: Any
     row: int
     name: str
     location: Location
+    memory: Pool[Workspace] = field(default_factory=lambda: Pool(Workspace), repr=False)
 
     @property
     def band_rows(self) -> int:
@@ -64,7 +71,7 @@ class RampBuffer:
         start, stop = self._bounds(rows)
         n_groups, _, xsize = self.array.shape[1:]
         check_array("ramp", ramp, (n_groups, stop - start, xsize), self.array.dtype)
-        with writing(self.location.url):
+        with writing(self.location.url), self._in_memory():
             write_chunks(self.array, self.location, self.row, (0, start, 0), ramp)
 
     def read(
@@ -107,8 +114,16 @@ class RampBuffer:
             if files is None:
                 values[...] = self.array[(self.row, *part)]
             else:
-                files.read([self.row], part, values[np.newaxis])
+                with self._in_memory():
+                    files.read([self.row], part, values[np.newaxis])
         return values
+
+    @contextmanager
+    def _in_memory(self) -> Iterator[None]:
+        """Have this thread work in memory that was worked in before."""
+        with self.memory.one() as workspace, reading_into_workspace(workspace):
+            workspace.begin()
+            yield
 
     def _bounds(self, rows: slice) -> tuple[int, int]:
         ysize = self.array.shape[2]

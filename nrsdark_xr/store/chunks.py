@@ -7,24 +7,19 @@ zarr would write, byte for byte (a test compares them).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import product
+from math import prod
 from typing import Any
 
 import numpy as np
-from numcodecs import Blosc
 from numpy.typing import NDArray
 from zarr.codecs import BloscCodec, BytesCodec
-from zarr.codecs.blosc import BloscShuffle
 
 from nrsdark_xr.store.direct import is_little_endian
+from nrsdark_xr.store.encode import Encode, encoder
 from nrsdark_xr.store.location import Location, write_atomically
-
-_SHUFFLES = {
-    BloscShuffle.noshuffle: Blosc.NOSHUFFLE,
-    BloscShuffle.shuffle: Blosc.SHUFFLE,
-    BloscShuffle.bitshuffle: Blosc.BITSHUFFLE,
-}
+from nrsdark_xr.store.workspace import empty
 
 
 def write_chunks(
@@ -77,7 +72,7 @@ def write_whole_chunks(
     for corner in product(*(range(0, length, step) for length, step in steps)):
         part = values[tuple(slice(at, at + n) for at, n in zip(corner, chunks, strict=True))]
         if part.shape != chunks or part.dtype != order or not part.flags.c_contiguous:
-            chunk = np.empty(chunks, order) if chunk is None else chunk
+            chunk = empty(chunks, order) if chunk is None else chunk
             if part.shape != chunks:
                 chunk[...] = array.fill_value
             chunk[tuple(slice(n) for n in part.shape)] = part
@@ -87,11 +82,9 @@ def write_whole_chunks(
         write_atomically(folder / key, encode(part))
 
 
-def _encoder(array: Any) -> Callable[[NDArray[Any]], bytes] | None:
+def _encoder(array: Any) -> Encode | None:
     """Tell how chunks become bytes; None if otherwise than this package has it."""
     match array.metadata.codecs:
         case (BytesCodec(), BloscCodec() as codec) if is_little_endian(array):
-            shuffle = _SHUFFLES[codec.shuffle]
-            blosc = Blosc(codec.cname.value, codec.clevel, shuffle, codec.blocksize)
-            return blosc.encode
+            return encoder(codec, prod(array.chunks) * array.dtype.itemsize)
     return None

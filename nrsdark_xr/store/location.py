@@ -346,7 +346,7 @@ class Location:
                     fs.rm_file(f"{root}/{key}")
 
 
-def write_atomically(path: Path, data: bytes) -> None:
+def write_atomically(path: Path, data: bytes | memoryview) -> None:
     """Write a local file as a whole or not at all; make its folder."""
     with _temporary_file(path, data) as temporary:
         temporary.replace(path)
@@ -359,7 +359,7 @@ def _create_atomically(path: Path, data: bytes) -> None:
 
 
 @contextmanager
-def _temporary_file(path: Path, data: bytes) -> Iterator[Path]:
+def _temporary_file(path: Path, data: bytes | memoryview) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     try:

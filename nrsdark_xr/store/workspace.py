@@ -1,4 +1,4 @@
-"""Memory that blocks of the store are read into, one after another.
+"""Memory that blocks of the store are read into, and encoded in, one after another.
 
 Dask has its workers give freed memory back at once, so that the arrays of every block are made of
 fresh pages, and the first touch of these takes longer than reading and decoding what goes there.
@@ -43,12 +43,17 @@ _current: ContextVar[Workspace | None] = ContextVar("workspace", default=None)
 
 
 @contextmanager
-def reading_into_workspace() -> Iterator[Workspace]:
+def reading_into_workspace(workspace: Workspace | None = None) -> Iterator[Workspace]:
     """Have this thread read blocks into a workspace, as long as the context lasts.
 
     For blocks of which nothing is kept that was read, only what was computed from it.
+
+    Parameters
+    ----------
+    workspace : Workspace, optional
+        One that no other thread works in meanwhile; a new one unless given.
     """
-    workspace = Workspace()
+    workspace = Workspace() if workspace is None else workspace
     token = _current.set(workspace)
     try:
         yield workspace
@@ -57,6 +62,6 @@ def reading_into_workspace() -> Iterator[Workspace]:
 
 
 def empty(shape: Sequence[int], dtype: DTypeLike) -> NDArray[Any]:
-    """Make an array to read into: memory of this thread's workspace, if it has one."""
+    """Make an array to read into or encode in: memory of this thread's workspace, if it has one."""
     workspace = _current.get()
     return np.empty(shape, dtype) if workspace is None else workspace.empty(shape, dtype)

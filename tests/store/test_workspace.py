@@ -52,3 +52,12 @@ def test_ramps_are_the_same_wherever_they_are_read_into(tmp_path) -> None:
             for name, values in expected.items():
                 part = open_ramps(tmp_path / "r.zarr", chunks=None)[name][..., rows, 3:30].values
                 np.testing.assert_array_equal(part, values[..., rows, 3:30])
+
+
+def test_a_workspace_is_lent_again() -> None:
+    with reading_into_workspace() as workspace:
+        first = empty((3,), np.float32)
+    workspace.begin()
+    with reading_into_workspace(workspace) as again:
+        assert again is workspace
+        assert np.shares_memory(empty((3,), np.float32), first)
