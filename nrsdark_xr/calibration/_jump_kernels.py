@@ -52,8 +52,9 @@ def find_jumps(
     network: NDArray[Any],
     cleared: NDArray[Any],
     negative_jumps: NDArray[Any],
+    median_differences: NDArray[Any],
 ) -> None:
-    """Set JUMP_DET in `cleared` and count in `negative_jumps`, both in place.
+    """Set JUMP_DET in `cleared`, count in `negative_jumps`, and fill `median_differences`.
 
     Parameters
     ----------
@@ -73,6 +74,8 @@ def find_jumps(
     cleared : ndarray of uint8, shape (integration, group, y, x)
         `groupdq` after `clear_redundant_jumps`.
     negative_jumps : ndarray of uint16, shape (integration, y, x)
+    median_differences : ndarray of float32, shape (y, x)
+        Of all usable differences of a pixel [e-].
     """
     n_integrations, n_groups, n_rows, n_columns = ramp.shape
     n_differences = n_groups - 1
@@ -110,6 +113,7 @@ def find_jumps(
             for p in range(size):
                 sigma = np.sqrt(np.abs(medians[p]) + noise[p])
                 sigmas[p] = sigma if sigma != 0.0 else np.nan
+                median_differences[y, start + p] = medians[p]
             if not single_pass:
                 found[:] = False
                 for p in range(size):

@@ -39,6 +39,8 @@ class FlaggedBand(NamedTuple):
     groupdq : ndarray of uint8, shape of `ramp`
     memory : BandMemory
         Where `ramp` and `groupdq` lie.
+    median_difference : ndarray of float32, shape (y, x), or None
+        Of the ramps of its `rows`, as the jump test found it; None if there was no test.
     """
 
     rows: slice
@@ -46,6 +48,7 @@ class FlaggedBand(NamedTuple):
     ramp: NDArray[np.float32]
     groupdq: NDArray[np.uint8]
     memory: BandMemory
+    median_difference: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +106,7 @@ class BandCalibration:
             self.samples.abandon(around)
             raise
         if self.exposure.n_groups >= MIN_GROUPS_FOR_JUMPS:
-            self._find_jumps(band)
+            band = band._replace(median_difference=self._find_jumps(band))
         self.groupdq[:, :, rows] = band.groupdq[:, :, within(rows, around)]
         return band
 
@@ -120,6 +123,7 @@ class BandCalibration:
                 exposure=self.exposure,
                 parameters=self.parameters,
                 first_row=inner.start,
+                median_guess=band.median_difference,
             )
             self.rate[integration, rows] = found.rate
             self.rate_err[integration, rows] = found.rate_err
@@ -185,9 +189,10 @@ class BandCalibration:
             round_to(band.ramp, self.quantum, overwrite=True)
         return band
 
-    def _find_jumps(self, band: FlaggedBand) -> None:
-        """Add jumps to the flags of a band, and count the negative ones."""
+    def _find_jumps(self, band: FlaggedBand) -> NDArray[np.float32]:
+        """Add jumps to the flags of a band, count the negative ones, give median differences."""
         rows, gain = band.rows, self.references.gain
+        inner = within(rows, band.around)
         self.pixeldq[rows] = flag_bad_gain(self.pixeldq[rows], gain[rows])
         found = find_jumps(
             band.ramp,
@@ -199,4 +204,5 @@ class BandCalibration:
             usable_groups=self.samples.usable_groups,
             overwrite=True,
         )
-        self.negative_jumps[:, rows] = found.negative_jumps[:, within(rows, band.around)]
+        self.negative_jumps[:, rows] = found.negative_jumps[:, inner]
+        return found.median_difference[inner]

@@ -23,10 +23,14 @@ class JumpResult(NamedTuple):
     negative_jumps : ndarray of uint16, shape (..., y, x)
         Groups in which the two-point test itself fired on a difference below the median of the
         pixel's usable differences. Flags from neighbours do not count.
+    median_difference : ndarray of float32, shape (y, x)
+        Median of the pixel's usable differences, of all integrations together [DN]; NaN where there
+        is none, or the exposure has too few groups for the test.
     """
 
     groupdq: NDArray[np.uint8]
     negative_jumps: NDArray[np.uint16]
+    median_difference: NDArray[np.float32]
 
 
 def find_jumps(
@@ -85,6 +89,7 @@ def find_jumps(
     flags = np.ascontiguousarray(groupdq).reshape(shape)
     cleared = flags if overwrite else _jump_kernels.clear_redundant_jumps(flags)
     negative_jumps = np.zeros((n_integrations, *shape[2:]), np.uint16)
+    medians = np.full(shape[2:], np.nan, np.float32)
     usable = shape[1] if usable_groups is None else usable_groups
     if usable >= parameters.minimum_groups:
         _jump_kernels.find_jumps(
@@ -108,10 +113,14 @@ def find_jumps(
             median_network(n_integrations * (shape[1] - 1)),
             cleared,
             negative_jumps,
+            medians,
         )
+        with np.errstate(invalid="ignore", divide="ignore"):
+            medians /= gain
     return JumpResult(
         cleared.reshape(groupdq.shape),
         negative_jumps.reshape(*ramp.shape[:-3], *ramp.shape[-2:]),
+        medians,
     )
 
 

@@ -46,6 +46,7 @@ def fit_ramps(
     n_frames: int,
     parameters: RampFitParameters,
     first_row: int = 0,
+    median_guess: NDArray[np.float32] | None = None,
 ) -> Rates:
     """Fit a slope to each ramp, segment by segment between jumps, and average the segments.
 
@@ -67,6 +68,10 @@ def fit_ramps(
     first_row : int, optional
         Row of `ramp` and `groupdq` at which the other arrays begin: what they have besides is left
         out.
+    median_guess : ndarray of float32, shape (y, x), optional
+        What the median difference of consecutive groups may be [DN], NaN where it is unknown, such
+        as `nrsdark_xr.calibration.JumpResult.median_difference`. It saves time where it is about
+        right, and changes no value.
 
     Returns
     -------
@@ -106,6 +111,7 @@ def fit_ramps(
         np.ascontiguousarray(pixeldq, np.uint32),
         gain,
         noise.astype(np.float32),
+        np.full(pixeldq.shape, np.nan) if median_guess is None else median_guess.astype(np.float64),
         first_row,
         median_network(max(shape[1] - 1, 1)),
         constants,

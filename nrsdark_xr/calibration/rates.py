@@ -40,6 +40,7 @@ def measure_rates(
     exposure: Exposure,
     parameters: CalibrationParameters,
     first_row: int = 0,
+    median_guess: NDArray[np.float32] | None = None,
 ) -> PixelRates:
     """Fit the ramps of one integration and measure their noise, each pixel by itself.
 
@@ -59,6 +60,8 @@ def measure_rates(
     first_row : int, optional
         Row of `ramp` and `groupdq` at which the other arrays begin: what they have besides is left
         out.
+    median_guess : ndarray of float32, shape (y, x), optional
+        As `nrsdark_xr.calibration.ramp_fit.fit_ramps` takes it.
 
     Returns
     -------
@@ -75,6 +78,7 @@ def measure_rates(
         n_frames=exposure.n_frames,
         parameters=parameters.ramp_fit,
         first_row=first_row,
+        median_guess=median_guess,
     )
     unusable = (fit.dq & np.uint32(DQ.DO_NOT_USE)) != 0
     fit.rate[unusable] = np.nan

@@ -172,6 +172,20 @@ def test_negative_jumps_count_the_test_itself(n_groups):
     np.testing.assert_array_equal(with_neighbours.negative_jumps, expected)
 
 
+@pytest.mark.parametrize("n_integrations", [1, 2])
+def test_median_differences_are_those_of_what_is_usable(n_integrations):
+    ramp, groupdq, gain, readnoise = random_exposure(13, n_integrations=n_integrations)
+    found = find_jumps(
+        ramp, groupdq, gain=gain, readnoise=readnoise, n_frames=1, parameters=JumpParameters()
+    )
+    electrons = np.where(groupdq & (SATURATED | DO_NOT_USE), np.nan, ramp * gain)
+    differences = np.diff(electrons.astype(np.float32), axis=1).reshape(-1, *gain.shape)
+    with warnings.catch_warnings(), np.errstate(invalid="ignore", divide="ignore"):
+        warnings.simplefilter("ignore", RuntimeWarning)
+        expected = np.nanmedian(differences.astype(np.float64), axis=0) / gain
+    np.testing.assert_allclose(found.median_difference, expected, rtol=1e-6)
+
+
 def test_threads_do_not_meet():
     """The kernel runs without the GIL: bands side by side give what they give one by one."""
     ramp, groupdq, gain, readnoise = random_exposure(8, n_groups=30, shape=(64, 700))
