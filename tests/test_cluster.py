@@ -350,6 +350,15 @@ def test_a_wrong_file_is_refused_in_one_line(cluster_file, text, message):
     assert str(path) in str(caught.value)
 
 
+def test_an_unknown_name_is_refused_before_anything_starts():
+    for attempt in (
+        lambda: Cluster("moon", workers=None, progress=Progress()),
+        lambda: connect("moon").__enter__(),
+    ):
+        with pytest.raises(NrsdarkError, match="unknown cluster 'moon'; give 'local', 'threads'"):
+            attempt()
+
+
 def test_a_missing_file_says_where_examples_are(tmp_path):
     with pytest.raises(NrsdarkError, match=r"no such file; the folder cluster/ has one"):
         connect(str(tmp_path / "none.yaml")).__enter__()

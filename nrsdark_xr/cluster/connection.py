@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 LOCAL, THREADS = "local", "threads"
 REMOTE_SCHEMES = ("tcp://", "tls://", "ws://", "wss://")
 """How the address of a running scheduler begins."""
-_CONNECT_TIMEOUT = "10s"
+_CONNECT_TIMEOUT = "30s"
+"""Time until a scheduler must answer: one that is being started takes 10 s on a busy machine."""
 _WORKER_PRELOAD = "nrsdark_xr.cluster.worker"
 SECONDS_BETWEEN_POLLS = 0.1
 WAIT_FOR_WORKERS = 60.0
@@ -66,6 +67,7 @@ class Cluster:
         progress: Progress,
         report: Path | None = None,
     ) -> None:
+        check_name(cluster)
         if report is not None and not report.absolute().parent.is_dir():
             raise NrsdarkError(
                 "the folder for the performance report is not there",
@@ -160,20 +162,26 @@ def connect(cluster: str = LOCAL, *, workers: int | None = None) -> Iterator[Cli
         If `cluster` is none of these, its file is wrong, its provider is not installed, no
         scheduler or worker answers, or workers run other software than this process.
     """
+    check_name(cluster)
     if cluster in (LOCAL, THREADS):
         opened: AbstractContextManager[Client] = _start(cluster, workers, {})
     elif cluster.startswith(REMOTE_SCHEMES):
         opened = _join({"address": cluster}, wait=WAIT_FOR_WORKERS)
-    elif cluster.endswith(SUFFIXES):
-        opened = _open_file(ClusterFile.load(cluster), workers=workers, source=cluster)
     else:
+        opened = _open_file(ClusterFile.load(cluster), workers=workers, source=cluster)
+    with opened as client:
+        yield client
+
+
+def check_name(cluster: str) -> None:
+    """Refuse what `connect` does not know, before anything else is done."""
+    here = cluster in (LOCAL, THREADS)
+    if not (here or cluster.startswith(REMOTE_SCHEMES) or cluster.endswith(SUFFIXES)):
         raise NrsdarkError(
             f"unknown cluster {cluster!r}",
             remedy=f"give {LOCAL!r}, {THREADS!r}, the address of a scheduler (tcp://host:port), "
             "or a file such as those in cluster/",
         )
-    with opened as client:
-        yield client
 
 
 def _open_file(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from nrsdark_xr.cluster import LOCAL, THREADS, ClusterFile, connect
-from nrsdark_xr.cluster.connection import REMOTE_SCHEMES
+from nrsdark_xr.cluster.connection import REMOTE_SCHEMES, check_name
 from nrsdark_xr.cluster.file import SUFFIXES
 from nrsdark_xr.cluster.resources import (
     WorkerResources,
@@ -73,9 +73,10 @@ class Workforce:
         Raises
         ------
         NrsdarkError
-            If the cluster's file is wrong, or a scheduler that is asked has no worker or does not
-            answer.
+            If the cluster is not known, its file is wrong, or a scheduler that is asked has no
+            worker or does not answer.
         """
+        check_name(cluster)
         cores = own_cores()
         here = cluster in (LOCAL, THREADS)
         running = cluster.startswith(REMOTE_SCHEMES)

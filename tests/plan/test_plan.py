@@ -364,6 +364,11 @@ def test_a_scheduler_is_asked_only_if_there_is_anything_to_do(raw, run_once, mon
     assert plan(run_once, cluster=nobody).worker_peak() == 0
 
 
+def test_a_cluster_that_nobody_knows_is_planned_for_nothing(raw):
+    with pytest.raises(NrsdarkError, match="unknown cluster 'moon'"):
+        plan(raw, cluster="moon")
+
+
 def test_threads_are_planned_as_one_worker_that_the_client_is(raw):
     told = plan(raw, cluster="threads", workers=3)
     assert (told.workforce.workers, told.workforce.threads) == (1, 3)
