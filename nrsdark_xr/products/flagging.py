@@ -55,7 +55,10 @@ def flag_rc(ds: xr.Dataset, *, parameters: RCParameters | None = None) -> xr.Dat
     rows = accepted_rows(ds, ["ramp", "groupdq"])
     files = ds[["ramp", "groupdq"]]
     if files.sizes["group"] < _GROUPS_FOR_RC:
-        raise NrsdarkError(f"RC pixels need {_GROUPS_FOR_RC} groups, not {files.sizes['group']}")
+        raise NrsdarkError(
+            f"RC pixels need {_GROUPS_FOR_RC} groups, not {files.sizes['group']}",
+            remedy="average longer exposures; of these, `--until prepare` makes ramps and rates",
+        )
     frame = ["y", "x"]
     science = whole_frame(_lazy_science_pixels(files), *frame).variable
     candidates = [

@@ -39,7 +39,7 @@ SUMMARY_KEYS = {
 
 
 def test_products_are_there_and_pass_the_rules_of_crds(finished):
-    for kind in ("superbias", "dark", "mask"):
+    for kind in ("superbias", "dark", "mask", "readnoise"):
         certify(finished.folder / f"products/{NAME}_{kind}.fits")
 
 
