@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from nrsdark_xr.calibration.irs2_look import STRIP_ROWS
 from nrsdark_xr.detector import AMPLIFIER_WIDTH, irs2, is_irs2
 from nrsdark_xr.exposures import Exposure
 from nrsdark_xr.exposures.fetch import FETCH_BYTES, FETCHES_AT_ONCE
@@ -40,18 +41,25 @@ KEPT_SAMPLE = 1
 BAND_SAMPLE = 8
 """Bytes per sample of the band that a thread is calibrating: ramp and flags, five; the rest is what
 jumps, fits and the encoding of chunks take beside them (measured with 1, 2 and 4 threads)."""
+BIAS_SAMPLE, IRS2_BIAS_SAMPLE = 12, 16
+"""Bytes per sample of groups 1 and 2; those of IRS2 have what the look at all groups keeps."""
 RAW_SAMPLE = 2
 """Bytes per raw sample of such a band, in traditional readout."""
 CALIBRATED_PIXEL = 36
 """Bytes per pixel of the maps that calibration fills, and of its scratch for snowballs."""
+FILLED_PIXEL = 16
+"""Bytes per pixel of these maps before snowballs are looked for."""
 IRS2_CORRECTED_SAMPLE = 4.125
 """Bytes per sample of an amplifier that is corrected: float32, and a bit for the A/D floor."""
 IRS2_SPECTRUM = 712 * 1025 * 8
 """Bytes of the spectrum of the reference output of one group, in complex64."""
-IRS2_LOOK_PIXEL = 70
-"""Bytes per raw pixel of what a first look at an IRS2 exposure keeps, and of its references."""
-IRS2_THREAD = 120 * MB
+IRS2_LOOK_PIXEL = 40
+"""Bytes per raw pixel of what a first look at an IRS2 exposure keeps (23: bias, mean, saturation),
+and of its references, which have more rows than others, and weights."""
+IRS2_THREAD = 40 * MB
 """Bytes per thread for the Fourier transforms of one group of one amplifier."""
+IRS2_MARGIN = 1.07
+"""By which more is predicted for the calibration of IRS2 than its arrays take."""
 IRS2_SPECTRA = (irs2.OUTPUTS - 1) * N_CROSS_SPECTRA * irs2.FRAME_FREQUENCIES * 4
 """Bytes of the spectra of one exposure, of which the weights are made."""
 IRS2_SPECTRA_SUMMED = 6
@@ -65,14 +73,19 @@ AVERAGED_SAMPLE = 7
 beside them (measured with 5 to 40 files)."""
 AVERAGED_OUTPUT = 24
 """Bytes per sample of a block's outputs, and of these encoded."""
-FRAME_PIXEL = 48
-"""Bytes per pixel of a frame judged in a worker (RC): samples, flags, and sorted in float64."""
-JUDGED_PIXEL = 175
+FRAME_PIXEL, FLAGGED_PIXEL = 32, 18
+"""Bytes per pixel of each frame judged in a worker (RC: samples, flags, and what is sorted of them;
+27 held at once), and of all that is found."""
+SUPERBIAS_PIXEL = 32
+"""Bytes per raw pixel from which the client writes the superbias."""
+GATHERED_PIXEL = 16
+"""Bytes per pixel of what the client gathers of flags, or has left of the superbias."""
+JUDGED_PIXEL = 140
 """Bytes per pixel of the frames from which the client judges the dark and writes the mask."""
 SYNTHESIZED_SAMPLE = 40
 """Bytes per sample of a block of the dark, for each thread of the client."""
-REPORT_PIXEL = 268
-"""Bytes per pixel of the maps in the report, and of what is left of the step before."""
+REPORT_PIXEL = 132
+"""Bytes per pixel of the maps in the report, and of what is sorted or drawn of them at once."""
 KEPT_PIXEL = 40
 """Bytes per pixel that the allocator of a worker keeps once it has calibrated an exposure."""
 
@@ -153,10 +166,11 @@ def step_memory(
     )
 
     bias_block = N_BIAS_GROUPS * chunks["y_raw"] * chunks["x"] * n_files * 8
-    bias_groups = references + N_BIAS_GROUPS * exposure.raw_shape[2] * exposure.xsize * 12
+    raw_pixels = exposure.raw_shape[2] * exposure.xsize
+    bias_groups = references + _bias_groups(exposure, threads=threads)
     weights = IRS2_SPECTRA_SUMMED * IRS2_SPECTRA if makes_weights else 0
     averaged = block * (n_files * AVERAGED_SAMPLE + AVERAGED_OUTPUT)
-    frames = pixels * FRAME_PIXEL
+    frames = pixels * (min(threads, n_files) * FRAME_PIXEL + FLAGGED_PIXEL)
     rates = n_files * chunks["y"] * chunks["x"] * 8
     samples = exposure.n_integrations * exposure.n_groups * pixels
     stock = engine == "jwst"
@@ -164,7 +178,7 @@ def step_memory(
     tasks = {
         "bias": max(bias_groups + threads * bias_block, weights),
         "prepare": references + calibration,
-        "average": max(min(threads, blocks) * averaged, min(threads, n_files) * frames),
+        "average": max(min(threads, blocks) * averaged, frames),
         "synthesize": min(threads, blocks) * rates,
         "analyze": 0,
     }
@@ -174,9 +188,9 @@ def step_memory(
     tasks = {step: max(task, kept) for step, task in tasks.items()}
     judged = pixels * JUDGED_PIXEL + client_threads * block * SYNTHESIZED_SAMPLE
     client = {
-        "bias": DATA_MODELS + max(pixels * 24, weights),
-        "prepare": DATA_MODELS,
-        "average": DATA_MODELS + pixels * 16,
+        "bias": DATA_MODELS + max(raw_pixels * SUPERBIAS_PIXEL, weights),
+        "prepare": DATA_MODELS + pixels * GATHERED_PIXEL,
+        "average": DATA_MODELS + pixels * GATHERED_PIXEL,
         "synthesize": DATA_MODELS + judged,
         "analyze": DATA_MODELS + FIGURES + pixels * REPORT_PIXEL,
     }
@@ -190,21 +204,33 @@ def step_memory(
     }
 
 
+def _bias_groups(exposure: Exposure, *, threads: int) -> int:
+    """Bytes of `nrsdark_xr.calibration.bias.bias_groups`, references apart."""
+    samples = N_BIAS_GROUPS * exposure.raw_shape[2] * exposure.xsize
+    if not is_irs2(exposure.readpatt):
+        return samples * BIAS_SAMPLE
+    return samples * IRS2_BIAS_SAMPLE + threads * _strip(exposure)
+
+
+def _strip(exposure: Exposure) -> int:
+    """Bytes of the raw rows that a thread looks at."""
+    return 2 * exposure.n_groups * STRIP_ROWS * exposure.xsize
+
+
 def _calibration(exposure: Exposure, *, threads: int) -> int:
     """Bytes of `nrsdark_xr.calibration.calibrate_exposure`, references apart."""
     n_integrations = exposure.n_integrations
+    pixels = n_integrations * exposure.ysize * exposure.xsize
     row = exposure.n_groups * exposure.xsize
     band = row * min(BAND_ROWS + 2, exposure.ysize)
     bands_at_once = min(threads, -(-exposure.ysize // BAND_ROWS))
-    kept = n_integrations * row * exposure.ysize * KEPT_SAMPLE
-    maps = n_integrations * exposure.ysize * exposure.xsize * CALIBRATED_PIXEL
+    kept = exposure.n_groups * pixels * KEPT_SAMPLE
     bands = bands_at_once * band * n_integrations * BAND_SAMPLE
-    before = (
-        _irs2_correction(exposure, threads)
-        if is_irs2(exposure.readpatt)
-        else bands_at_once * band * RAW_SAMPLE
-    )
-    return kept + bands + maps + before
+    if not is_irs2(exposure.readpatt):
+        return kept + bands + bands_at_once * band * RAW_SAMPLE + pixels * CALIBRATED_PIXEL
+    look = n_integrations * exposure.raw_shape[2] * exposure.xsize * IRS2_LOOK_PIXEL
+    corrected = _irs2_correction(exposure, threads) + pixels * FILLED_PIXEL
+    return int(IRS2_MARGIN * (kept + bands + look + max(corrected, pixels * CALIBRATED_PIXEL)))
 
 
 def _irs2_correction(exposure: Exposure, threads: int) -> int:
@@ -212,12 +238,9 @@ def _irs2_correction(exposure: Exposure, threads: int) -> int:
 
     That is while the last amplifier but one is corrected, beside the spectra of the reference
     output and the rows of the amplifier before that bands still need; the last takes the place of
-    the spectra. The flags of the frame are all there by then, though half of them are filled: a
-    plane of them is two huge pages.
+    the spectra.
     """
     groups = exposure.n_integrations * exposure.n_groups
     row = groups * exposure.xsize * IRS2_CORRECTED_SAMPLE
     amplifier = int(row * (AMPLIFIER_WIDTH + BAND_ROWS + 2))
-    spectra = groups * IRS2_SPECTRUM
-    look = exposure.n_integrations * exposure.raw_shape[2] * exposure.xsize * IRS2_LOOK_PIXEL
-    return amplifier + spectra + look + threads * IRS2_THREAD
+    return amplifier + groups * IRS2_SPECTRUM + threads * IRS2_THREAD

@@ -12,7 +12,7 @@ from nrsdark_xr.errors import NrsdarkError
 from nrsdark_xr.progress import Progress
 from nrsdark_xr.steps import analyze, average, bias, prepare, synthesize
 from nrsdark_xr.steps.inputs import choose_inputs
-from nrsdark_xr.steps.memory import peak_memory
+from nrsdark_xr.steps.memory import give_back_maps, peak_memory
 from nrsdark_xr.steps.provenance import versions
 from nrsdark_xr.steps.references import check_references
 from nrsdark_xr.steps.session import Session
@@ -75,6 +75,7 @@ def run_steps(
     """
     from nrsdark_xr.plan import check_plan, make_plan  # which look into the records of steps
 
+    give_back_maps()
     progress = progress or Progress()
     selected, rejected = choose_inputs(config, say=progress.say)
     exposures = [entry.exposure for entry in selected if entry.accepted]
