@@ -74,17 +74,17 @@ def measure(command: list[str]) -> Peaks:
     """Run a command and watch its memory."""
     peaks = Peaks()
     said: list[str] = []
-    process = subprocess.Popen(
+    with subprocess.Popen(
         command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-    )
-    assert process.stderr is not None
-    follower = threading.Thread(target=peaks.follow, args=(process.stderr, said))
-    follower.start()
-    root = psutil.Process(process.pid)
-    while process.poll() is None:
-        peaks.look(root)
-        time.sleep(SECONDS_BETWEEN_SAMPLES)
-    follower.join()
+    ) as process:
+        assert process.stderr is not None
+        follower = threading.Thread(target=peaks.follow, args=(process.stderr, said))
+        follower.start()
+        root = psutil.Process(process.pid)
+        while process.poll() is None:
+            peaks.look(root)
+            time.sleep(SECONDS_BETWEEN_SAMPLES)
+        follower.join()
     if process.returncode:
         sys.exit("".join(said))
     return peaks

@@ -72,7 +72,6 @@ def test_measured_memory_is_at_most_the_predicted_and_not_far_below(
     project = simulated(tmp_path, subarray=subarray, exposures=3, groups=groups)
     file = tmp_path / "cluster.yaml"
     file.write_text(f"kind: local\nkwargs: {{threads_per_worker: {threads}}}\n")
-    peaks = measure(run_command(project, workers, str(file)))
     # Libraries differ between machines: never more than predicted on that which they came from.
     for name, more in zip(("WORKER_LIBRARIES", "CLIENT_LIBRARIES"), libraries, strict=True):
         known = getattr(memory_module, name)
@@ -80,8 +79,17 @@ def test_measured_memory_is_at_most_the_predicted_and_not_far_below(
     elsewhere = ("store=another.zarr", "output=another")
     told = plan(project, *elsewhere, workers=workers, cluster=str(file))
     assert told.workforce.threads == threads
-    assert peaks.worker <= told.worker_peak() <= MARGIN * peaks.worker
-    assert peaks.tree <= told.tree_peak() <= MARGIN * peaks.tree
+    # Who looks now and then may miss a short peak on a busy machine, but not again and again.
+    for attempt in range(3):
+        afresh = ("--set", f"store=ramps{attempt}.zarr", "--set", f"output=products{attempt}")
+        peaks = measure([*run_command(project, workers, str(file)), *afresh])
+        assert peaks.worker <= told.worker_peak()
+        assert peaks.tree <= told.tree_peak()
+        worker_low = told.worker_peak() > MARGIN * peaks.worker
+        tree_low = told.tree_peak() > MARGIN * peaks.tree
+        if not (worker_low or tree_low):
+            break
+    assert (worker_low, tree_low) == (False, False), peaks
 
 
 def test_the_stock_engine_takes_memory_for_the_whole_exposure(raw):
