@@ -6,10 +6,10 @@ The parameters of each step are defined beside the code that they steer; this mo
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, Self
 
-import yaml
 from pydantic import Field, PrivateAttr, ValidationError, field_validator
 
 from nrsdark_xr.analysis.gates import GateParameters
@@ -29,7 +29,9 @@ from nrsdark_xr.storage import StorageParameters
 from nrsdark_xr.store.location import Location
 from nrsdark_xr.store.output import OutputFile
 from nrsdark_xr.store.rounding import RampParameters
-from nrsdark_xr.yaml_files import first_complaint, read_yaml
+from nrsdark_xr.yaml_files import first_complaint, parse_yaml, read_yaml
+
+_TIME = "%Y-%m-%dT%H:%M:%S"
 
 
 class RunConfig(Parameters):
@@ -82,8 +84,8 @@ class RunConfig(Parameters):
     """AUTHOR of the reference files."""
     description: str | None = Field(default=None, max_length=65)
     """DESCRIP of the reference files; made from detector and readout unless given."""
-    useafter: str | None = Field(default=None, pattern=r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}$")
-    """USEAFTER; the middle of the pedigree unless given."""
+    useafter: str | None = None
+    """USEAFTER, such as 2024-01-01T00:00:00; the middle of the pedigree unless given."""
 
     _source: str = PrivateAttr(default="")
 
@@ -94,6 +96,18 @@ class RunConfig(Parameters):
         if len(set(names)) < len(names):
             raise ValueError("two periods have one name")
         return periods
+
+    @field_validator("useafter", mode="before")
+    @classmethod
+    def _date_and_time(cls, given: object) -> str | None:
+        if given is None:
+            return None
+        try:
+            # YAML makes a datetime of it unless it is quoted.
+            when = given if isinstance(given, datetime) else datetime.strptime(str(given), _TIME)
+        except ValueError:
+            raise ValueError("must be a date and time such as 2024-01-01T00:00:00") from None
+        return when.strftime(_TIME)
 
     @property
     def source(self) -> str:
@@ -169,4 +183,4 @@ def _override(content: dict[str, Any], override: str) -> None:
             raise NrsdarkError(
                 f"--set {override!r}: {parent!r} has a plain value, not keys of its own"
             )
-    content[leaf] = yaml.safe_load(value)
+    content[leaf] = parse_yaml(value, place=f"--set {override!r}")

@@ -29,19 +29,34 @@ def read_yaml(path: Path, *, example: str) -> dict[str, Any]:
         If it is missing, cannot be read, or holds something else.
     """
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise NrsdarkError("no such file", file=path, remedy=example) from None
     except (OSError, UnicodeDecodeError) as error:
         raise NrsdarkError(f"cannot be read: {error}", file=path) from error
+    content = parse_yaml(text, place=path)
+    if not isinstance(content, dict):
+        raise NrsdarkError("holds no mapping of keys to values", file=path)
+    return content
+
+
+def parse_yaml(text: str, *, place: object) -> Any:
+    """Parse YAML, safely; `place` is where it is from.
+
+    Raises
+    ------
+    NrsdarkError
+        If it is not valid, or holds a date that there is not.
+    """
+    try:
+        return yaml.safe_load(text)
     except yaml.YAMLError as error:
         where = getattr(error, "problem_mark", None)
         line = f" in line {where.line + 1}" if where is not None else ""
         problem = getattr(error, "problem", None) or "not valid YAML"
-        raise NrsdarkError(f"not valid YAML{line}: {problem}", file=path) from error
-    if not isinstance(content, dict):
-        raise NrsdarkError("holds no mapping of keys to values", file=path)
-    return content
+        raise NrsdarkError(f"not valid YAML{line}: {problem}", file=place) from error
+    except ValueError as error:
+        raise NrsdarkError(f"has a date that there is not: {error}", file=place) from error
 
 
 def first_complaint(model: type[BaseModel], error: ValidationError) -> str:
@@ -55,9 +70,8 @@ def first_complaint(model: type[BaseModel], error: ValidationError) -> str:
         return _unknown_key(model, details, place)
     if details["type"] == "missing":
         return f"the key {place!r} is missing"
-    return (
-        f"{place}: {details['msg'][:1].lower()}{details['msg'][1:]} (given: {details['input']!r})"
-    )
+    what = details["msg"].removeprefix("Value error, ")
+    return f"{place}: {what[:1].lower()}{what[1:]} (given: {details['input']!r})"
 
 
 def _unknown_key(model: type[BaseModel], details: ErrorDetails, place: str) -> str:

@@ -68,7 +68,10 @@ def test_overrides_beat_the_file(run_file):
         ("zzz: 1", "unknown key 'zzz'; known keys: name, inputs"),
         ("min_inputs: many", "min_inputs: input should be a valid integer"),
         ("on_error: ignore", "on_error: input should be 'stop' or 'skip' (given: 'ignore')"),
-        ("useafter: 2024-01-01", "useafter: "),
+        ("useafter: 2024-01-01", "useafter: must be a date and time such as 2024-01-01T00:00:00"),
+        ("useafter: '2024-13-01T00:00:00'", "useafter: must be a date and time such as"),
+        ("selection: {first_date: 2024-13-01}", "has a date that there is not: month must be in"),
+        ("ramps: {quantum: 0.3}", "ramps.quantum: must be a power of two, such as"),
     ],
 )
 def test_what_is_wrong_is_named(run_file, addition, message):
@@ -78,6 +81,13 @@ def test_what_is_wrong_is_named(run_file, addition, message):
     assert message in str(error.value)
     assert str(error.value).startswith(f"{run_file}: ")
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("quote", ["", "'"])
+def test_useafter_may_be_quoted_or_not(run_file, quote):
+    run_file.write_text(f"{RUN}useafter: {quote}2024-07-01T12:00:00{quote}\n")
+    assert RunConfig.load(run_file).useafter == "2024-07-01T12:00:00"
+    assert RunConfig.load(run_file, ["useafter=null"]).useafter is None
 
 
 def test_a_misspelled_key_is_not_told_as_missing(run_file):
@@ -122,7 +132,9 @@ def test_a_name_never_becomes_another_folder(run_file, name):
         RunConfig.load(run_file, [f"name={name!r}"])
 
 
-@pytest.mark.parametrize("override", ["min_inputs", "=3", "name.deeper=1"])
+@pytest.mark.parametrize(
+    "override", ["min_inputs", "=3", "name.deeper=1", "inputs=[", "selection.first_date=2024-02-30"]
+)
 def test_bad_override(run_file, override):
     with pytest.raises(NrsdarkError, match="--set"):
         RunConfig.load(run_file, [override])
