@@ -62,17 +62,6 @@ class References:
         """Copy with some attributes replaced; arrays are shared."""
         return dataclasses.replace(self, **changes)
 
-    def with_superbias(self, bias: NDArray[np.float32], dq: NDArray[np.uint32]) -> References:
-        """Copy with another superbias, such as the one just made.
-
-        Parameters
-        ----------
-        bias : ndarray of float32, shape (y_raw, x)
-            DN.
-        dq : ndarray of uint32, shape (y_raw, x)
-        """
-        return self.replace(superbias=bias, superbias_dq=dq)
-
 
 def clear_hot(mask: NDArray[np.uint32]) -> NDArray[np.uint32]:
     """Unflag hot pixels, so that they are calibrated and found again (JWST-STScI-009226 §4.1.2).
