@@ -39,7 +39,8 @@ def choose_inputs(
     Raises
     ------
     NrsdarkError
-        If nothing is left, or an input cannot be used and ``on_error`` is ``stop``.
+        If nothing is left, of all or of a period, or an input cannot be used and ``on_error`` is
+        ``stop``.
     """
     urls = find_exposures(config.inputs, storage_options=config.storage)
     exposures, rejected = read_exposures(
@@ -64,6 +65,7 @@ def choose_inputs(
     for chosen in selected:
         if not chosen.accepted:
             say(f"left out: {chosen.exposure.name}: {chosen.reason}")
+    _check_periods([chosen.exposure for chosen in selected if chosen.accepted], config)
     return selected, tuple(rejected)
 
 
@@ -81,3 +83,14 @@ def _select(exposures: Sequence[Exposure], config: RunConfig) -> tuple[Selected,
     except NrsdarkError as error:
         file = error.file or config.source
         raise NrsdarkError(error.what, file=file, remedy=error.remedy) from error
+
+
+def _check_periods(accepted: Sequence[Exposure], config: RunConfig) -> None:
+    """Refuse a period without exposures now, rather than when all are calibrated."""
+    for period in config.periods:
+        if not any(period.holds(exposure) for exposure in accepted):
+            raise NrsdarkError(
+                f"the period {period.name} holds no good input",
+                file=config.source,
+                remedy="change its dates, or leave it out",
+            )

@@ -58,10 +58,11 @@ def test_periods_are_averaged_and_compared_and_change_nothing_else(done, finishe
     assert "Nothing to do" in said
 
 
-def test_an_empty_period_is_refused_before_anything_is_averaged(done):
-    set_periods(done, [{"name": "later", "first_date": "2090-01-01"}])
-    with pytest.raises(NrsdarkError, match="the period later holds no good input"):
-        done.run()
+def test_an_empty_period_is_refused_before_anything_is_done(darks):
+    set_periods(darks, [{"name": "later", "first_date": "2090-01-01"}])
+    with pytest.raises(NrsdarkError, match=r"run\.yaml: the period later holds no good input"):
+        darks.run()
+    assert not (darks.folder / "ramps.zarr").exists()
 
 
 def test_names_of_periods_differ(darks):
