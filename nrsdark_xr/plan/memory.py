@@ -29,8 +29,9 @@ FIGURES = 85 * MB
 HELPER = 15 * MB
 """Python's own helper beside processes that start others (``resource_tracker``)."""
 
-FETCHED = FETCHES_AT_ONCE * FETCH_BYTES * 2
-"""Bytes of a worker that fetches remote exposures: as they arrive, and put together."""
+FETCHED = FETCHES_AT_ONCE * FETCH_BYTES * 3 // 2
+"""Bytes of a worker that fetches remote exposures: as they arrive, and half of them put together
+at the same moment."""
 
 REFERENCE_PIXEL = 32
 """Bytes per pixel of the references of a run, besides the coefficients of linearity."""
