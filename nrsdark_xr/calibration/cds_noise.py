@@ -7,6 +7,10 @@ from numpy.typing import NDArray
 
 from nrsdark_xr.calibration import _cds_noise_kernels
 from nrsdark_xr.calibration.parameters import ReadnoiseParameters
+from nrsdark_xr.calibration.rows import cut
+
+ROWS_AT_ONCE = 8
+"""Rows worked on together: arrays of so few need no fresh pages, those of a band would."""
 
 
 def cds_noise(
@@ -57,20 +61,26 @@ def cds_noise(
     A group averages F frames, F + G frames from one to the next: of the signal m of a difference,
     ``m (1 - (F**2 - 1) / (3 F (F + G)))`` is Poisson variance, in electrons.
     """
-    image = gain.shape
-    means, variances = np.empty(image, np.float32), np.empty(image, np.float32)
-    _cds_noise_kernels.difference_variance(
-        np.ascontiguousarray(ramp, np.float32),
-        np.ascontiguousarray(groupdq, np.uint8),
-        first_row,
-        parameters.rejection_threshold,
-        parameters.maxiters,
-        parameters.min_differences,
-        means,
-        variances,
-    )
-    share = 1 - (n_frames**2 - 1) / (3 * n_frames * (n_frames + group_gap))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        variances -= np.float32(share) * np.maximum(means, 0) / gain
-        usable = (variances > 0) & (variances < np.inf)
-        return np.sqrt(np.where(usable, variances * np.float32(n_frames), np.float32(np.nan)))
+    ramp = np.ascontiguousarray(ramp, np.float32)
+    groupdq = np.ascontiguousarray(groupdq, np.uint8)
+    share = np.float32(1 - (n_frames**2 - 1) / (3 * n_frames * (n_frames + group_gap)))
+    noise = np.empty(gain.shape, np.float32)
+    for rows in cut(slice(0, len(gain)), ROWS_AT_ONCE):
+        shape = noise[rows].shape
+        means, variances = np.empty(shape, np.float32), np.empty(shape, np.float32)
+        _cds_noise_kernels.difference_variance(
+            ramp,
+            groupdq,
+            first_row + rows.start,
+            parameters.rejection_threshold,
+            parameters.maxiters,
+            parameters.min_differences,
+            means,
+            variances,
+        )
+        with np.errstate(invalid="ignore", divide="ignore"):
+            variances -= share * np.maximum(means, 0) / gain[rows]
+            usable = (variances > 0) & (variances < np.inf)
+            variances *= np.float32(n_frames)
+            noise[rows] = np.sqrt(np.where(usable, variances, np.float32(np.nan)))
+    return noise

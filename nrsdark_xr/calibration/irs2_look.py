@@ -23,13 +23,14 @@ from nrsdark_xr.calibration.irs2_correction import Irs2Correction
 from nrsdark_xr.calibration.irs2_levels import BorderLook
 from nrsdark_xr.calibration.parameters import RefpixParameters
 from nrsdark_xr.calibration.protocols import RawSamples
+from nrsdark_xr.calibration.workspace import Pool
 from nrsdark_xr.detector import DQ, irs2
 from nrsdark_xr.errors import NrsdarkError
 from nrsdark_xr.exposures import Exposure
 from nrsdark_xr.references import References
 
 Watch = Callable[[slice, NDArray[np.uint16]], None]
-"""Is shown the raw rows of a strip and their samples (group, row, x)."""
+"""Is shown the raw rows of a strip and their samples (group, row, x), which do not last."""
 STRIP_ROWS = 2 * PERIOD
 """Raw rows looked at together: whole visits, few enough to keep all groups of them in memory."""
 
@@ -77,15 +78,17 @@ def look_at_levels(
     mean = np.empty(bias.shape)
     starts = pair_rows()
     no_levels = np.zeros((exposure.n_groups, STRIP_ROWS), np.float32)
+    strips_read = Pool(lambda: _strip_memory(exposure))
 
     def look(first: int) -> list[tuple[float, float, float]]:
         strip = slice(first, first + STRIP_ROWS)
-        samples = raw.read(integration, slice(0, exposure.n_groups), strip)
-        _irs2_kernels.mean_over_groups(samples, scale, bias[strip], no_levels, mean[strip])
-        for show in watch:
-            show(strip, samples)
         here = starts[(starts >= strip.start) & (starts < strip.stop)] - first
-        return [_irs2_kernels.pair_sums(samples, row, scale, bias[strip]) for row in here]
+        with strips_read.one() as memory:
+            samples = raw.read(integration, slice(0, exposure.n_groups), strip, memory)
+            _irs2_kernels.mean_over_groups(samples, scale, bias[strip], no_levels, mean[strip])
+            for show in watch:
+                show(strip, samples)
+            return [_irs2_kernels.pair_sums(samples, row, scale, bias[strip]) for row in here]
 
     strips = in_threads(look, range(0, irs2.IRS2_RAW_ROWS, STRIP_ROWS), threads=threads)
     sums = np.array([pair for strip in strips for pair in strip])
@@ -110,14 +113,23 @@ def mean_less_levels(
     """
     scale = group_scale(n_frames=exposure.n_frames, frame_divisor=exposure.frame_divisor)
     mean = np.empty(bias.shape)
+    strips_read = Pool(lambda: _strip_memory(exposure))
 
     def look(first: int) -> None:
         strip = slice(first, first + STRIP_ROWS)
-        samples = raw.read(integration, slice(0, exposure.n_groups), strip)
-        _irs2_kernels.mean_over_groups(samples, scale, bias[strip], levels[:, strip], mean[strip])
+        with strips_read.one() as memory:
+            samples = raw.read(integration, slice(0, exposure.n_groups), strip, memory)
+            _irs2_kernels.mean_over_groups(
+                samples, scale, bias[strip], levels[:, strip], mean[strip]
+            )
 
     in_threads(look, range(0, irs2.IRS2_RAW_ROWS, STRIP_ROWS), threads=threads)
     return mean
+
+
+def _strip_memory(exposure: Exposure) -> NDArray[np.uint16]:
+    """Make memory for the samples of a strip (group, row, x); all strips have as many rows."""
+    return np.empty((exposure.n_groups, STRIP_ROWS, exposure.raw_shape[-1]), np.uint16)
 
 
 def look_at_exposure(
