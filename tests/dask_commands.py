@@ -36,11 +36,11 @@ def dask_command(*arguments: str) -> Iterator[subprocess.Popen[str]]:
 
 
 @contextmanager
-def running_scheduler(folder: Path) -> Iterator[Scheduler]:
+def running_scheduler(folder: Path, *options: str) -> Iterator[Scheduler]:
     """Run a scheduler, which leaves its address in a file of the folder."""
     file = folder / "scheduler.json"
-    options = (*HERE, "--port", "0", "--scheduler-file", str(file))
-    with dask_command("scheduler", *options) as process:
+    ours = (*HERE, "--port", "0", "--scheduler-file", str(file))
+    with dask_command("scheduler", *ours, *options) as process:
         wait_for(lambda: _address(file) is not None, process)
         address = _address(file)
         assert address is not None

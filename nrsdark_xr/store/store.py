@@ -7,9 +7,11 @@ import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any, Self
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
+import zarr
 from numpy.typing import NDArray
 
 from nrsdark_xr.errors import NrsdarkError
@@ -36,6 +38,15 @@ if TYPE_CHECKING:
     from nrsdark_xr.calibration.exposure import CalibratedMaps
 
 
+class _Contents(NamedTuple):
+    """What is read of a store when it is opened."""
+
+    group: zarr.Group
+    configuration: Configuration
+    arrays: Mapping[str, zarr.Array[Any]]
+    rows: Mapping[str, int]
+
+
 class RampStore:
     """A ramp store, open for writing.
 
@@ -43,7 +54,8 @@ class RampStore:
     `open` it and write different rows at once, without speaking to each other: no chunk is shared
     between rows. To write a row twice with the same values is harmless.
 
-    It pickles by its URL.
+    It pickles by its URL; what comes out of a pickle is opened when it is first used, since Dask's
+    scheduler unpickles tasks, too, and need not see the store.
 
     Parameters
     ----------
@@ -51,13 +63,6 @@ class RampStore:
         Local path or fsspec URL of a store that is there.
     storage_options : mapping, optional
         Options of the fsspec file system.
-
-    Attributes
-    ----------
-    configuration : Configuration
-        What all its exposures share.
-    names : tuple of str
-        Row names, in the order of their rows.
 
     Raises
     ------
@@ -69,15 +74,34 @@ class RampStore:
         self, url: str | os.PathLike[str], storage_options: StorageOptions | None = None
     ) -> None:
         self._location = Location.of(url, storage_options)
-        self._group = open_group(self._location, mode="r+")
-        self.configuration = read_configuration(self._location, dict(self._group.attrs))
-        self._arrays = open_arrays(self._location, self._group, [*VARIABLES, "file", *SELECTION])
-        with reading(self.url):
-            self.names = tuple(str(name) for name in self._arrays["file"][:])
-        self._rows = {name: row for row, name in enumerate(self.names)}
+        self._contents = self._open()
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.url, self._location.storage_options)
+    def __getstate__(self) -> dict[str, Any]:
+        return {"_location": self._location}
+
+    @cached_property
+    def _contents(self) -> _Contents:
+        return self._open()
+
+    def _open(self) -> _Contents:
+        group = open_group(self._location, mode="r+")
+        configuration = read_configuration(self._location, dict(group.attrs))
+        arrays = open_arrays(self._location, group, [*VARIABLES, "file", *SELECTION])
+        with reading(self.url):
+            names = [str(name) for name in arrays["file"][:]]
+        return _Contents(
+            group, configuration, arrays, {name: row for row, name in enumerate(names)}
+        )
+
+    @property
+    def configuration(self) -> Configuration:
+        """What all its exposures share."""
+        return self._contents.configuration
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Row names, in the order of their rows."""
+        return tuple(self._contents.rows)
 
     def __repr__(self) -> str:
         c = self.configuration
@@ -144,7 +168,9 @@ class RampStore:
 
     def ramp_buffer(self, row_name: str) -> RampBuffer:
         """Give the ramp of one row, to be written and read by bands."""
-        return RampBuffer(self._arrays["ramp"], self._row(row_name), row_name, self._location)
+        return RampBuffer(
+            self._contents.arrays["ramp"], self._row(row_name), row_name, self._location
+        )
 
     def write_maps(self, row_name: str, maps: CalibratedMaps, threads: int = 1) -> None:
         """Write all that `prepare` keeps of a row besides its ramp.
@@ -221,7 +247,7 @@ class RampStore:
         with writing(self.url):
             for place, key in enumerate(SELECTION):
                 values = {name: outcome[place] for name, outcome in chosen.items()}
-                template.replace_rows(self._arrays[key], self.names, values)
+                template.replace_rows(self._contents.arrays[key], self.names, values)
 
     def note_run(self, run: Mapping[str, Any]) -> None:
         """Add to the attribute ``runs`` (a JSON list) who worked on the store, and when.
@@ -231,10 +257,10 @@ class RampStore:
         run : mapping
             With ``started``; the entry of the same start, if there is one, is replaced.
         """
-        earlier = json.loads(self._group.attrs.get("runs", "[]"))
+        earlier = json.loads(self._contents.group.attrs.get("runs", "[]"))
         runs = [entry for entry in earlier if entry["started"] != run["started"]]
         with writing(self.url):
-            template.update_attributes(self._group, {"runs": [*runs, dict(run)]})
+            template.update_attributes(self._contents.group, {"runs": [*runs, dict(run)]})
 
     def mark_done(
         self,
@@ -263,7 +289,7 @@ class RampStore:
         """
         row = self._row(name)
         for variable in step_variables(step):
-            array = self._arrays[variable.name]
+            array = self._contents.arrays[variable.name]
             expected = n_chunks(array.shape[1:], array.chunks[1:])
             found = self._location.count_chunks(variable.name, row)
             if found != expected:
@@ -293,7 +319,7 @@ class RampStore:
         delete_markers(self._location, step, names)
 
     def _write(self, variable: Variable, row_name: str, values: NDArray[Any]) -> None:
-        array = self._arrays[variable.name]
+        array = self._contents.arrays[variable.name]
         check_array(variable.name, values, array.shape[1:], array.dtype)
         row = self._row(row_name)
         with writing(self.url):
@@ -301,7 +327,7 @@ class RampStore:
 
     def _row(self, name: str) -> int:
         try:
-            return self._rows[name]
+            return self._contents.rows[name]
         except KeyError:
             raise NrsdarkError(f"the store has no row {name}", file=self.url) from None
 

@@ -38,6 +38,29 @@ def test_two_workers_of_which_one_is_killed(finished_set, darks, scheduler, stop
     assert_same_products(finished_set, darks, NAME)
 
 
+BLIND = """
+import sys
+
+def refuse(event, arguments):
+    if event in ("open", "os.listdir", "os.scandir") and str(arguments[0]).startswith({folder!r}):
+        raise PermissionError(f"{{event}} {{arguments[0]}}")
+
+sys.addaudithook(refuse)
+"""
+
+
+def test_the_scheduler_need_not_see_any_file(finished_set, darks, tmp_path):
+    """In a container, say, of which only the workers have the disks."""
+    blind = tmp_path / "blind.py"
+    blind.write_text(BLIND.format(folder=str(darks.folder)))
+    with (
+        running_scheduler(tmp_path, "--preload", str(blind)) as scheduler,
+        running_worker(scheduler.address),
+    ):
+        darks.run(cluster=scheduler.address)
+    assert_same_products(finished_set, darks, NAME)
+
+
 def test_a_scheduler_that_dies_is_told_and_nothing_is_lost(finished_set, darks, scheduler, stop_in):
     stop = stop_in("calibration")
     with stopping_worker(scheduler, stop):

@@ -465,6 +465,18 @@ def test_pickles_by_url(tmp_path):
     assert "1 rows, NRS1 NRSRAPID SUBTEST, 5 groups" in repr(copy)
 
 
+def test_what_comes_out_of_a_pickle_is_opened_when_it_is_used(tmp_path):
+    """The scheduler of a cluster unpickles tasks, and need not see the store."""
+    store, _ = make_store(tmp_path / "r.zarr", [make_exposure()])
+    pickled = pickle.dumps(store)
+    (tmp_path / "r.zarr").rename(tmp_path / "elsewhere.zarr")
+    copy = pickle.loads(pickle.dumps(pickle.loads(pickled)))
+    with pytest.raises(NrsdarkError, match="there is no ramp store"):
+        copy.ramp_buffer("jw_a")
+    (tmp_path / "elsewhere.zarr").rename(tmp_path / "r.zarr")
+    assert copy.names == store.names
+
+
 def test_plain_xarray_opens_it_without_a_warning(tmp_path):
     """Anyone can read the store without this package."""
     _, rows = make_store(tmp_path / "r.zarr", [make_exposure()])
