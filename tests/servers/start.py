@@ -90,7 +90,7 @@ def _search_path() -> str:
 def start_s3(folder: Path) -> S3Server:
     """Start an S3 server in `folder`; `call("down")` ends it."""
     require(S3_COMMANDS, "radosgw ceph-mon ceph-osd ceph-mgr ceph-common curl")
-    server = S3Server("rgw.sh", folder, _free_ports())
+    server = S3Server("rgw.sh", folder, free_ports())
     _bring_up(server)
     return server
 
@@ -100,7 +100,7 @@ def start_slurm(folder: Path) -> SlurmServer:
     require(SLURM_COMMANDS, "slurm-wlm munge")
     if os.geteuid() != 0:
         pytest.skip("the daemons of SLURM need root here")
-    server = SlurmServer("slurm.sh", folder, _free_ports())
+    server = SlurmServer("slurm.sh", folder, free_ports())
     _bring_up(server)
     return server
 
@@ -113,7 +113,7 @@ def _bring_up(server: Server) -> None:
         raise
 
 
-def _free_ports() -> int:
+def free_ports() -> int:
     """Find four free ports in a row, and return the first.
 
     Daemons are told their ports, so these cannot be left to the system; test processes that run
