@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
@@ -65,9 +66,21 @@ class Detector(StrEnum):
     NRS2 = "NRS2"
 
 
+def _tell_version(wanted: bool) -> None:
+    if wanted:
+        print(f"nrsdark_xr {version('nrsdark_xr')}")
+        raise typer.Exit
+
+
 @app.callback()
 def options(
     debug: Annotated[bool, typer.Option(DEBUG, help="Show tracebacks and library logs.")] = False,
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_tell_version, is_eager=True, help="Show the version and exit."
+        ),
+    ] = False,
 ) -> None:
     """Bias, dark and bad-pixel reference files of JWST NIRSpec from raw dark exposures."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")

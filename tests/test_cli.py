@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.metadata import version
 
 import pytest
 
@@ -45,6 +46,10 @@ def folder(tmp_path_factory):
     place = tmp_path_factory.mktemp("darks")
     simulate(place, SimulationParameters(subarray="SUB32", exposures=3, groups=5, seed=2))
     return place
+
+
+def test_version(nrsdark):
+    assert nrsdark("--version") == Outcome(0, f"nrsdark_xr {version('nrsdark_xr')}\n", "")
 
 
 def test_help_loads_nothing_heavy():

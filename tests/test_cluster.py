@@ -391,12 +391,15 @@ def test_a_manifest_of_the_operator_is_taken_as_it_is(cluster_file):
 class FakeClient:
     """Reports versions as `distributed.Client.get_versions` does."""
 
-    def __init__(self, **differing):
+    def __init__(self, whose="workers", **differing):
         own = {"python": "3.11.4.final.0", **dict.fromkeys(PACKAGES, "1.0")}
         self.reports = {
             "client": {"packages": own},
-            "workers": {"tcp://w:1": {"packages": {**own, **differing}}},
+            "scheduler": {"packages": own},
+            "workers": {"tcp://w:1": {"packages": own}},
         }
+        other = {"packages": {**own, **differing}}
+        self.reports[whose] = {"tcp://w:1": other} if whose == "workers" else other
 
     def get_versions(self, packages):
         assert tuple(packages) == PACKAGES
@@ -409,8 +412,15 @@ def test_workers_of_other_software_are_refused():
         check_versions(FakeClient(numpy="0.9", zarr=None, python="3.12.1.final.0"), source="c")
     assert str(caught.value) == (
         "c: the worker at tcp://w:1 has python 3.12 instead of 3.11, numpy 0.9 instead of 1.0, "
-        "zarr missing instead of 1.0; start the workers in the environment of this command"
+        "zarr missing instead of 1.0; "
+        "start scheduler and workers in the environment of this command"
     )
+
+
+def test_a_scheduler_of_other_software_is_refused():
+    check_versions(FakeClient("scheduler", python="3.11.9.final.0"), source="c")
+    with pytest.raises(NrsdarkError, match=r"c: the scheduler has jwst missing instead of 1\.0; "):
+        check_versions(FakeClient("scheduler", jwst=None), source="c")
 
 
 def test_threads_listen_on_localhost_only():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import time
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import UTC, datetime
@@ -228,14 +229,13 @@ def _start(kind: str, workers: int | None, options: Mapping[str, Any]) -> Iterat
 @contextmanager
 def _join(options: Mapping[str, str], *, wait: float) -> Iterator[Client]:
     """Connect to a running scheduler whose workers are there, or come within `wait` seconds."""
-    from distributed import Client
     from distributed.security import Security
 
     _quieten_distributed()
     address, tls = options["address"], {k: v for k, v in options.items() if k != "address"}
     try:
         security = Security(require_encryption=True, **tls) if tls else None
-        client = Client(address, timeout=_CONNECT_TIMEOUT, security=security, set_as_default=False)
+        client = _client(address, timeout=_CONNECT_TIMEOUT, security=security)
     except (OSError, TypeError) as error:  # TypeError: tls:// without its files
         raise NrsdarkError(
             "no scheduler answers" if isinstance(error, OSError) else " ".join(str(error).split()),
@@ -251,16 +251,24 @@ def _join(options: Mapping[str, str], *, wait: float) -> Iterator[Client]:
 def _provide(cluster: ClusterFile, *, workers: int | None, source: str) -> Iterator[Client]:
     """Have a provider start a cluster, and end it with the block."""
     _quieten_distributed()
-    from distributed import Client
-
     with (
         provided(cluster, workers=workers, source=source) as made,
-        Client(made, set_as_default=False) as client,
+        _client(made) as client,
         client.as_current(),
     ):
         batch = cluster.kind in BATCH_SYSTEMS
         _check_workers(client, wait=cluster.wait, source=source, batch=batch)
         yield client
+
+
+def _client(scheduler: Any, **options: Any) -> Client:
+    """Connect, without Dask's own table of versions that differ: we look at those that matter."""
+    from distributed import Client
+    from distributed.versions import VersionMismatchWarning
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", VersionMismatchWarning)
+        return Client(scheduler, set_as_default=False, **options)
 
 
 def _check_workers(client: Client, *, wait: float, source: str, batch: bool = False) -> None:

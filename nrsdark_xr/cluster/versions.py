@@ -1,4 +1,4 @@
-"""Whether workers run the same software as the client."""
+"""Whether a cluster runs the same software as the client."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ _PYTHON_PARTS = 2
 
 
 def check_versions(client: Client, *, source: str) -> None:
-    """Refuse workers whose software differs from that of this process.
+    """Refuse a scheduler or workers whose software differs from that of this process.
+
+    The scheduler takes tasks apart, whose arguments it must be able to unpickle.
 
     Parameters
     ----------
@@ -29,22 +31,23 @@ def check_versions(client: Client, *, source: str) -> None:
     Raises
     ------
     NrsdarkError
-        Names the first worker that differs, and all that differs there.
+        Names the first that differs, and all that differs there.
     """
     found = client.get_versions(packages=list(PACKAGES))
     ours = _relevant(found["client"])
-    for address, report in sorted(found["workers"].items()):
+    members = {f"worker at {address}": report for address, report in found["workers"].items()}
+    for name, report in [("scheduler", found["scheduler"]), *sorted(members.items())]:
         theirs = _relevant(report)
         differences = [
-            f"{name} {theirs[name] or 'missing'} instead of {version}"
-            for name, version in ours.items()
-            if theirs[name] != version
+            f"{package} {theirs[package] or 'missing'} instead of {version}"
+            for package, version in ours.items()
+            if theirs[package] != version
         ]
         if differences:
             raise NrsdarkError(
-                f"the worker at {address} has {', '.join(differences)}",
+                f"the {name} has {', '.join(differences)}",
                 file=source,
-                remedy="start the workers in the environment of this command",
+                remedy="start scheduler and workers in the environment of this command",
             )
 
 
