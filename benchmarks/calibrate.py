@@ -3,7 +3,8 @@
     python benchmarks/calibrate.py                                     # simulates a full frame
     python benchmarks/calibrate.py --exposure X_uncal.fits --references DIR --cores 1 2
 
-Every measurement is a process of its own that is bound to as many cores as it may use. jwst runs
+Every measurement is a process of its own that is bound to as many cores as it may use; BLAS has as
+many threads for jwst, and one for ours, which is what Dask gives its workers. jwst runs
 its steps on the whole exposure, with our parameters, and writes nothing; ours ends with the ramp
 and the maps in a ramp store. The floor reads the raw file and writes the ramp in compressed chunks,
 and does nothing else. Wall and CPU time of our steps are sums over threads; "start" is the process
@@ -207,7 +208,7 @@ def measure(side: str, exposure: Path, references: Path, scratch: Path, cores: i
     """
     allowed = sorted(os.sched_getaffinity(0))[:cores]
     environment = {
-        **os.environ, **dict.fromkeys(THREAD_VARIABLES, str(cores)),
+        **os.environ, **dict.fromkeys(THREAD_VARIABLES, str(cores) if side == "jwst" else "1"),
         "STPIPE_DISABLE_CRDS_STEPPARS": "1",
     }  # fmt: skip
     folder = tempfile.mkdtemp(dir=scratch)
