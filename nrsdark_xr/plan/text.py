@@ -44,12 +44,16 @@ def step_rows(plan: Plan) -> list[tuple[str, ...]]:
 
 def summary_lines(plan: Plan) -> list[str]:
     """Lines below the table: inputs, disks, memory, requests."""
-    lines = [f"{plan.configuration}; {plan.good} good exposures, {len(plan.left_out)} left out"]
+    good = _count(plan.good, "good exposure")
+    lines = [f"{plan.configuration}; {good}, {len(plan.left_out)} left out"]
+    if not plan.memory:
+        return [*lines, "nothing is left to do"]
     for place in plan.places:
         free = "free space unknown" if place.free is None else f"{scaled(place.free)} free"
         lines.append(f"{place.key}: {scaled(place.needed)} more in {place.url} ({free})")
     force = plan.workforce
-    who = f"{force.workers} workers" if force.workers else "the client; workers are elsewhere"
+    elsewhere = "the client; workers are elsewhere"
+    who = _count(force.workers, "worker") if force.workers else elsewhere
     lines.append(
         f"memory: up to {scaled(plan.tree_peak())} for {who}, "
         f"{scaled(force.available)} available; up to {scaled(plan.worker_peak())} per worker, "
@@ -60,3 +64,7 @@ def summary_lines(plan: Plan) -> list[str]:
     if plan.requests:
         lines.append(f"requests to object storage: about {plan.requests}")
     return lines
+
+
+def _count(n: int, noun: str) -> str:
+    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
