@@ -12,7 +12,7 @@ from tests.end_to_end.commands import outcome, spawn
 from tests.projects import assert_same_products
 from tests.servers.gateway import PASSWORD, running_gateway
 from tests.small_darks import NAME
-from tests.waiting import wait_for
+from tests.waiting import PATIENCE, wait_for
 
 FILE = Path(__file__).parents[2] / "cluster" / "gateway.yaml"
 
@@ -22,7 +22,7 @@ def cluster_file(folder: Path, address: str) -> str:
     content = yaml.safe_load(FILE.read_text())
     content["kwargs"] |= {"address": address, "auth": "basic"}
     path = folder / "gateway.yaml"
-    path.write_text(yaml.safe_dump(content | {"workers": 2, "wait": 60}))
+    path.write_text(yaml.safe_dump(content | {"workers": 2, "wait": PATIENCE}))
     return str(path)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.servers.start import free_ports
-from tests.waiting import wait_for
+from tests.waiting import PATIENCE, wait_for
 
 PASSWORD = "ci-password"
 CONFIGURATION = """
@@ -21,6 +21,9 @@ c.DaskGateway.address = "127.0.0.1:0"
 c.Proxy.address = "127.0.0.1:{port}"
 c.SimpleAuthenticator.password = {password!r}
 c.UnsafeLocalBackend.clusters_directory = {clusters!r}
+c.UnsafeLocalBackend.cluster_start_timeout = {patience}
+c.UnsafeLocalBackend.worker_start_timeout = {patience}
+c.UnsafeLocalBackend.cluster_heartbeat_period = 1
 c.ClusterConfig.scheduler_cmd = {scheduler!r}
 c.ClusterConfig.worker_cmd = {worker!r}
 c.ClusterConfig.worker_memory = "2 G"
@@ -40,6 +43,7 @@ def running_gateway(folder: Path, *worker_options: str) -> Iterator[str]:
             port=port,
             password=PASSWORD,
             clusters=str(clusters),
+            patience=PATIENCE,
             scheduler=[*dask, "scheduler"],
             worker=[*dask, "worker", *worker_options],
         )
