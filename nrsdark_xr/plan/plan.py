@@ -15,7 +15,6 @@ from nrsdark_xr.detector import is_irs2
 from nrsdark_xr.exposures import Exposure
 from nrsdark_xr.plan.machine import TEMPORARY, Workforce, own_cores
 from nrsdark_xr.plan.memory import StepMemory, step_memory
-from nrsdark_xr.plan.progress_made import Done, find_done
 from nrsdark_xr.plan.steps import (
     NOTHING,
     OVERHEAD_PER_CHUNK,
@@ -31,6 +30,7 @@ from nrsdark_xr.plan.steps import (
     with_refpix,
 )
 from nrsdark_xr.steps.inputs import choose_inputs, reasons_left_out
+from nrsdark_xr.steps.progress_made import Done, find_done
 from nrsdark_xr.steps.tasks import COPIES
 from nrsdark_xr.storage.locations import file_system, is_remote
 from nrsdark_xr.store.schema import Configuration, Step

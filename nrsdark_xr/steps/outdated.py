@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from nrsdark_xr.config import RunConfig
 from nrsdark_xr.exposures import Exposure
-from nrsdark_xr.plan.progress_made import find_done
 from nrsdark_xr.steps.fingerprints import digest, rows_digest
 from nrsdark_xr.steps.products_state import ProductsState
+from nrsdark_xr.steps.progress_made import find_done
 from nrsdark_xr.steps.provenance import header_digest
 from nrsdark_xr.store import RampStore, Step
 
