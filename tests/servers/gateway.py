@@ -24,6 +24,7 @@ c.UnsafeLocalBackend.clusters_directory = {clusters!r}
 c.UnsafeLocalBackend.cluster_start_timeout = {patience}
 c.UnsafeLocalBackend.worker_start_timeout = {patience}
 c.UnsafeLocalBackend.cluster_heartbeat_period = 1
+c.UnsafeLocalBackend.cluster_heartbeat_timeout = {patience}
 c.ClusterConfig.scheduler_cmd = {scheduler!r}
 c.ClusterConfig.worker_cmd = {worker!r}
 c.ClusterConfig.worker_memory = "2 G"
