@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from nrsdark_xr.calibration._medians import guided_medians
 from nrsdark_xr.calibration._ramp_segments import (
+    BREAKS,
+    INVALID,
     Constants,
     combine,
     fit_segments,
@@ -28,9 +30,6 @@ from nrsdark_xr.detector import DQ
 _DO_NOT_USE = np.uint8(DQ.DO_NOT_USE)
 _SATURATED = np.uint8(DQ.SATURATED)
 _JUMP = np.uint8(DQ.JUMP_DET)
-_INVALID = np.uint8(DQ.DO_NOT_USE | DQ.SATURATED)
-_BREAKS = np.uint8(0xFF & ~DQ.PERSISTENCE)
-"""A group with one of these bits is not good."""
 _BAD_GAIN = np.uint32(DQ.DO_NOT_USE | DQ.NO_GAIN_VALUE)
 _TILE = 512
 """Pixels of a row that are worked on together: long reads, and the differences stay in cache."""
@@ -195,7 +194,7 @@ def _fit_unflagged(
         inverse = inverse_variances(n_groups, pixel, constants.group_time)
         flags = _pixel_flags(pixeldq[p], gain[p])
         fit = slope * inverse[1], inverse[0], inverse[1], inverse[2]
-        result = combine(fit, flags & _INVALID != 0, constants.over_exposure)
+        result = combine(fit, flags & INVALID != 0, constants.over_exposure)
         rate[p], rate_err[p] = result[0], result[1]
         var_poisson[p], var_rnoise[p] = result[2], result[3]
         dq[p] = flags
@@ -224,7 +223,7 @@ def _fit_one_by_one(
             flags[k] |= _DO_NOT_USE
         pixel_flags |= ramp_flags(flags[k])
         fit = fit_segments(data[k], flags[k], pixel, constants)
-        result = combine(fit, pixel_flags & _INVALID != 0, constants.over_exposure)
+        result = combine(fit, pixel_flags & INVALID != 0, constants.over_exposure)
         if seen[p] & _SATURATED:
             pixel_flags |= _SATURATED
         rate[p], rate_err[p] = result[0], result[1]
@@ -268,13 +267,13 @@ def _read_tile(
             total_by_group[p] += value * g
         for p in range(size):
             seen[p] |= flags[p]
-            good[p] += flags[p] & _BREAKS == 0
+            good[p] += flags[p] & BREAKS == 0
         if g > 0:
             before, flags_before = ramp[g - 1, y][start:stop], groupdq[g - 1, y][start:stop]
             row = differences[g - 1]
             for p in range(size):
                 difference = np.float64(values[p]) - np.float64(before[p])
-                unusable = (flags_before[p] & _INVALID) | (flags[p] & (_INVALID | _JUMP))
+                unusable = (flags_before[p] & INVALID) | (flags[p] & (INVALID | _JUMP))
                 row[p] = np.nan if unusable else difference
 
 
@@ -295,7 +294,7 @@ def _median_rate(
     elif is_only_first(groupdq):
         return _zero_if_nan(ramp[0] / constants.one_group_time)
     if np.isnan(median):  # no usable difference: stcal takes the first group
-        usable = not groupdq[0] & _INVALID
+        usable = not groupdq[0] & INVALID
         return _zero_if_nan(ramp[0] / constants.group_time) if usable else 0.0
     return median / constants.group_time
 

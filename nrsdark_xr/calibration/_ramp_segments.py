@@ -14,8 +14,8 @@ _DO_NOT_USE = np.uint8(DQ.DO_NOT_USE)
 _SATURATED = np.uint8(DQ.SATURATED)
 _JUMP = np.uint8(DQ.JUMP_DET)
 _PERSISTENCE = np.uint8(DQ.PERSISTENCE)
-_INVALID = np.uint8(DQ.DO_NOT_USE | DQ.SATURATED)
-_BREAKS = np.uint8(0xFF & ~DQ.PERSISTENCE)
+INVALID = np.uint8(DQ.DO_NOT_USE | DQ.SATURATED)
+BREAKS = np.uint8(0xFF & ~DQ.PERSISTENCE)
 """A group with one of these bits is not good."""
 _LARGE_VARIANCE = 1e6
 """stcal replaces variances from here on by zero."""
@@ -50,11 +50,11 @@ def ramp_flags(flags: NDArray[Any]) -> np.uint32:
     seen = np.uint8(0)
     for g in range(flags.size):
         n_saturated += flags[g] & _SATURATED != 0
-        n_invalid += flags[g] & _INVALID != 0
+        n_invalid += flags[g] & INVALID != 0
         seen |= flags[g]
     result = np.uint32(seen & (_JUMP | _PERSISTENCE))
     if flags[0] & _SATURATED:
-        result |= _INVALID
+        result |= INVALID
     if n_invalid == flags.size:
         result |= _DO_NOT_USE
         if n_saturated == flags.size:
@@ -146,12 +146,12 @@ def fit_segments(
 def _next_segment(flags: NDArray[Any], begin: int) -> tuple[int, int]:
     """First segment of good groups at or after `begin`: start, and one past its end."""
     start = begin
-    while start < flags.size and flags[start] & _BREAKS:
+    while start < flags.size and flags[start] & BREAKS:
         start += 1
     stop = start
-    while stop < flags.size and not flags[stop] & _BREAKS:
+    while stop < flags.size and not flags[stop] & BREAKS:
         stop += 1
-    if start < stop and start > 0 and flags[start - 1] & _BREAKS == _JUMP:
+    if start < stop and start > 0 and flags[start - 1] & BREAKS == _JUMP:
         start -= 1
     return start, stop
 

@@ -300,8 +300,8 @@ def _quieten_distributed() -> None:
 
     Importing distributed sets the level of its loggers anew, so this comes after the import.
     """
-    import distributed  # noqa: F401
+    from distributed import client
 
     if not logging.getLogger("nrsdark_xr").isEnabledFor(logging.DEBUG):
-        for name in ("distributed", "distributed.client"):  # Dask gives the second a level, too
+        for name in ("distributed", client.__name__):  # Dask gives the second a level, too
             logging.getLogger(name).setLevel(logging.CRITICAL)

@@ -55,9 +55,9 @@ def _check_workers(plan: Plan) -> None:
     The setting of Dask is that of this process, which workers elsewhere are taken to share.
     """
     import dask
-    import distributed  # noqa: F401 (it brings the default of the setting)
+    from distributed.config import config  # that of Dask, with the defaults of distributed
 
-    part = float(dask.config.get(TERMINATE) or 1.0)
+    part = float(dask.config.get(TERMINATE, config=config) or 1.0)
     limit, needed = plan.workforce.worker_memory, plan.worker_peak()
     if limit is None or needed <= part * limit:
         return

@@ -6,7 +6,7 @@ import pytest
 import xarray as xr
 from matplotlib.figure import Figure
 
-import nrsdark_xr.analysis.accessor  # noqa: F401  (registers ds.nrsdark)
+from nrsdark_xr.analysis.accessor import NrsdarkAccessor
 from nrsdark_xr.detector import DQ
 from nrsdark_xr.errors import NrsdarkError
 
@@ -48,6 +48,10 @@ def dataset(loads):
             "x": np.arange(101, 113),
         },
     )
+
+
+def test_datasets_have_the_accessor(dataset):
+    assert isinstance(dataset.nrsdark, NrsdarkAccessor)
 
 
 def test_one_pixel_is_drawn_in_detector_coordinates(dataset):
